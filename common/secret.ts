@@ -1,0 +1,49 @@
+/** The secret that servers and routes share: given, or made once and kept in the data directory. */
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigError } from "./config.ts";
+
+const SECRET_BYTES = 32;
+
+/**
+ * @param make whether to make the secret when there is none (who keeps the accounts does; a lone server does not)
+ * @throws ConfigError when there is none and none may be made, or the directory cannot be used
+ */
+export function findSecret(given: string, dataDirectory: string, make: boolean): string {
+  if (given) return given;
+  const file = join(dataDirectory, "secret");
+  const kept = readSecret(file);
+  if (kept) return kept;
+  if (!make) {
+    throw new ConfigError(
+      `CIM_SECRET is not set and there is no ${file}: set the CIM_SECRET that the route has`,
+    );
+  }
+  return makeSecret(dataDirectory, file);
+}
+
+function readSecret(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8").trim() || null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new ConfigError(`CIM_DATA: cannot read ${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function makeSecret(dataDirectory: string, file: string): string {
+  const secret = crypto.getRandomValues(new Uint8Array(SECRET_BYTES)).toHex();
+  try {
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+    // Exclusive: two processes that start at once agree on the one that was first.
+    writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: "wx" });
+    chmodSync(file, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST")
+      return readSecret(file) ?? makeSecret(dataDirectory, file);
+    throw new ConfigError(`CIM_DATA=${dataDirectory}: cannot write there: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return secret;
+}

@@ -1,0 +1,38 @@
+/** One logged-in device of an account on one start of one server. */
+export interface Session {
+  userId: number;
+  userName: string;
+  sessionId: string;
+  /** What the account may have one session of: the device's name under `multi`, else "". */
+  slot: string;
+  device: string;
+  /** "ip:port:httpPort" of the server, and which start of it. */
+  server: string;
+  bootId: string;
+  /** False from the claim until a connection followed. */
+  confirmed: boolean;
+  /** Milliseconds since 1970: when it was claimed, or confirmed. */
+  since: number;
+}
+
+/**
+ * Which session holds each slot of an account. Rows say what was claimed, not who is alive: a session counts only
+ * while its server does, which the caller knows.
+ */
+export interface Sessions {
+  /** Every session of each of these users; none for a user without. */
+  ofUsers(userIds: readonly number[]): Promise<Map<number, Session[]>>;
+  /**
+   * Put `session` into its slot, in one atomic step, if what is there is what the caller saw: nothing (`null`) or
+   * the session of that id. Otherwise changes nothing and answers what is there now.
+   * @returns the session in the way (null: the slot is empty after all), or "done"
+   */
+  put(session: Session, sees: string | null): Promise<"done" | Session | null>;
+  /** Empty the slot if this very session holds it; one that is gone or replaced changes nothing. Answers whether it did. */
+  remove(userId: number, slot: string, sessionId: string): Promise<boolean>;
+  /** Sessions with a userId above `after`, by userId, at most `limit` users' worth. */
+  list(after: number, limit: number): Promise<Session[]>;
+  /** Never again accept a token of this session (it was logged out) before `until` (ms since 1970), when it expires. */
+  revoke(sessionId: string, until: number): Promise<void>;
+  isRevoked(sessionId: string): Promise<boolean>;
+}

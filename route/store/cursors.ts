@@ -17,12 +17,15 @@ export interface Cursors {
   join(userId: number, slot: string): Promise<void>;
   /** The device left on purpose: what is said to `all` from now on is not kept for it. */
   leave(userId: number, slot: string): Promise<void>;
-  /** Move cursors forward; one that would move back, or beyond the head, stays. */
+  /**
+   * Move cursors forward; one that would move back, or beyond the head, stays. A slot that is not joined to `all`
+   * does not get a cursor there by a late acknowledgement.
+   */
   ack(acks: readonly { userId: number; slot: string; conversation: string; seq: number }[]): Promise<void>;
   /** How far the slot has acknowledged `conversation`; 0 without a cursor. */
   cursor(userId: number, slot: string, conversation: string): Promise<number>;
-  /** Conversations of the account with messages after the slot's cursor, at most `limit`. */
-  unread(userId: number, slot: string, limit: number): Promise<Unread[]>;
+  /** Conversations of the account with messages after the slot's cursor, by name, those after `from` ("": all), at most `limit`. */
+  unread(userId: number, slot: string, from: string, limit: number): Promise<Unread[]>;
   /** Forget cursors of `all` that were neither moved nor joined since `at` (ms since 1970), and those that point at nothing kept. */
   trim(at: number): Promise<void>;
 }

@@ -1,0 +1,223 @@
+/** Who is logged in, where: claims, what becomes of them, and what counts as live. */
+import type { Config } from "../common/config.ts";
+import { addressOf, type Directory, type ServerInstance } from "../common/registry/registry.ts";
+import { CimError, type GoodbyeReason } from "../proto/status.ts";
+import type { Cursors } from "./store/cursors.ts";
+import type { Session, Sessions } from "./store/sessions.ts";
+
+/** A claim that no connection followed in this time no longer stands in anyone's way. */
+export const CLAIM_LIFE_MS = 15 * 1000;
+
+// A slot that changes under our hands this often in a row is being fought over; the caller may try again.
+const MAX_ATTEMPTS = 5;
+const PAGE_USERS = 1000;
+
+export interface PresenceParts {
+  sessions: Sessions;
+  cursors: Cursors;
+  directory: Pick<Directory, "state">;
+  policy: Config["loginPolicy"];
+  /** How long a token lives: as long, a logged-out session's is remembered as refused. */
+  tokenMs: number;
+  /** Tell the session's server to end its connection. */
+  close: (session: Session, reason: GoodbyeReason) => void;
+  now?: () => number;
+}
+
+/** The session a token names, when a device takes it back. */
+export interface OwnSession {
+  sessionId: string;
+  device: string;
+}
+
+/** What a connection's word about its session comes to: accepted, or the goodbye to end it with. */
+export type Admission = { session: Session } | { goodbye: GoodbyeReason };
+
+export class Presence {
+  readonly #parts: PresenceParts;
+  readonly #now: () => number;
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts;
+    this.#now = parts.now ?? Date.now;
+  }
+
+  /** @throws CimError REPEAT_LOGIN when a login on `device` would find a live session in its way */
+  async mayLogin(userId: number, device: string, own: OwnSession | null): Promise<void> {
+    this.#refuseRepeat(await this.#holder(userId, this.slotOf(device)), own);
+  }
+
+  /**
+   * Claims the device's slot for a new session on `server`. What was there, if live, is told to go.
+   * @throws CimError REPEAT_LOGIN when a live session stands in the way and the policy lets it
+   */
+  async claim(
+    account: { userId: number; userName: string },
+    device: string,
+    server: ServerInstance,
+    own: OwnSession | null,
+  ): Promise<Session> {
+    const slot = this.slotOf(device);
+    // First, so that a claim that stands has its place in `all`; on its own it stands in nobody's way.
+    await this.#parts.cursors.join(account.userId, slot);
+    const claim: Session = {
+      userId: account.userId,
+      userName: account.userName,
+      sessionId: newSessionId(),
+      slot,
+      device,
+      server: addressOf(server),
+      bootId: server.bootId,
+      confirmed: false,
+      since: this.#now(),
+    };
+    const replaced = await this.#put(claim, (holder) => this.#refuseRepeat(holder, own));
+    if (replaced && this.isLive(replaced)) {
+      this.#parts.close(replaced, replaced.sessionId === own?.sessionId ? "replaced" : "kicked");
+    }
+    return claim;
+  }
+
+  /** A connection with a token of this session is there: the session stands, or the goodbye says why it does not. */
+  async confirm(session: Session): Promise<Admission> {
+    if (await this.#parts.sessions.isRevoked(session.sessionId)) return { goodbye: "logged_out" };
+    const holder = await this.#holder(session.userId, session.slot);
+    if (holder?.sessionId === session.sessionId && holder.confirmed) return { session: holder };
+    try {
+      await this.#put(session, (current) => {
+        if (current && current.sessionId !== session.sessionId && this.isLive(current)) throw new Overtaken();
+      });
+    } catch (error) {
+      if (error instanceof Overtaken) return { goodbye: "kicked" };
+      throw error;
+    }
+    // Without a row the connection came back after its end was noted: its place in `all` is to be kept alive again.
+    if (holder === null) await this.#parts.cursors.join(session.userId, session.slot);
+    return { session };
+  }
+
+  /**
+   * A CIM v2 login, which has no token: it may only take a claim that this user, under this name, holds on this
+   * very instance, and that no connection has taken yet.
+   */
+  async adopt(userId: number, userName: string, server: string, bootId: string): Promise<Session | null> {
+    const sessions = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
+    const claim = sessions.find(
+      (session) =>
+        !session.confirmed &&
+        session.userName === userName &&
+        session.server === server &&
+        session.bootId === bootId &&
+        this.isLive(session),
+    );
+    if (!claim) return null;
+    const taken = { ...claim, confirmed: true, since: this.#now() };
+    return (await this.#parts.sessions.put(taken, claim.sessionId)) === "done" ? taken : null;
+  }
+
+  /** The session's connection is gone; a session that has been replaced meanwhile is left alone. */
+  async release(session: Pick<Session, "userId" | "slot" | "sessionId">): Promise<void> {
+    const { sessions, cursors } = this.#parts;
+    const held = await sessions.remove(session.userId, session.slot, session.sessionId);
+    // From here on the retention of its place in `all` counts.
+    if (held) await cursors.join(session.userId, session.slot);
+  }
+
+  /** The user meant to leave: on one device (its session), or (null) on all of them. */
+  async logout(userId: number, sessionId: string | null): Promise<void> {
+    const { sessions, cursors, close, tokenMs } = this.#parts;
+    if (sessionId) await sessions.revoke(sessionId, this.#now() + tokenMs);
+    const held = (await sessions.ofUsers([userId])).get(userId) ?? [];
+    for (const session of held.filter((one) => sessionId === null || one.sessionId === sessionId)) {
+      await sessions.revoke(session.sessionId, this.#now() + tokenMs);
+      if (!(await sessions.remove(userId, session.slot, session.sessionId))) continue;
+      await cursors.leave(userId, session.slot);
+      close(session, "logged_out");
+    }
+  }
+
+  /** The live, connected sessions of each of these users. */
+  async live(userIds: readonly number[]): Promise<Map<number, Session[]>> {
+    const sessions = await this.#parts.sessions.ofUsers(userIds);
+    for (const [userId, held] of sessions) {
+      sessions.set(
+        userId,
+        held.filter((session) => session.confirmed && this.isLive(session)),
+      );
+    }
+    return sessions;
+  }
+
+  /** Users online with an id above `after`, by id; `next` is where the following page starts, null after the last. */
+  async online(
+    after: number,
+    limit: number,
+  ): Promise<{ users: { userId: number; userName: string }[]; next: number | null }> {
+    const names = new Map<number, string>();
+    for (let from = after; ; ) {
+      const page = await this.#parts.sessions.list(from, PAGE_USERS);
+      const last = page.at(-1);
+      if (!last) return { users: named(names), next: null };
+      for (const session of page) {
+        if (!session.confirmed || !this.isLive(session)) continue;
+        if (names.size === limit && !names.has(session.userId)) {
+          return { users: named(names), next: [...names.keys()].at(-1)! };
+        }
+        names.set(session.userId, session.userName);
+      }
+      from = last.userId;
+    }
+  }
+
+  /** A session counts while the start of the server that it is on does, and a claim only until it lapses. */
+  isLive(session: Session): boolean {
+    if (!session.confirmed && session.since + CLAIM_LIFE_MS <= this.#now()) return false;
+    return this.#parts.directory.state(session.server, session.bootId) !== "gone";
+  }
+
+  /** What an account may have one session of: each device under `multi`, else the account as a whole. */
+  slotOf(device: string): string {
+    return this.#parts.policy === "multi" ? device : "";
+  }
+
+  async #holder(userId: number, slot: string): Promise<Session | null> {
+    const sessions = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
+    return sessions.find((session) => session.slot === slot) ?? null;
+  }
+
+  /** Puts `session` into its slot and answers what it replaced; `check` sees each holder first and throws to stop. */
+  async #put(session: Session, check: (holder: Session | null) => void): Promise<Session | null> {
+    let holder = await this.#holder(session.userId, session.slot);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      check(holder);
+      const found = await this.#parts.sessions.put(session, holder?.sessionId ?? null);
+      if (found === "done") return holder;
+      holder = found;
+    }
+    throw new CimError(
+      "FALLBACK",
+      `the session of user ${session.userId} changed ${MAX_ATTEMPTS} times meanwhile`,
+    );
+  }
+
+  #refuseRepeat(holder: Session | null, own: OwnSession | null): void {
+    if (this.#parts.policy !== "reject" || !holder || !this.isLive(holder)) return;
+    if (own && isOwn(holder, own)) return;
+    throw new CimError("REPEAT_LOGIN", `user ${holder.userId} is logged in already`);
+  }
+}
+
+class Overtaken extends Error {}
+
+// Also an unconfirmed claim of the same device: the answer to an earlier attempt of its own was lost on the way.
+function isOwn(holder: Session, own: OwnSession): boolean {
+  return holder.sessionId === own.sessionId || (!holder.confirmed && holder.device === own.device);
+}
+
+function newSessionId(): string {
+  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+}
+
+function named(names: Map<number, string>): { userId: number; userName: string }[] {
+  return Array.from(names, ([userId, userName]) => ({ userId, userName }));
+}

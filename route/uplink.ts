@@ -1,0 +1,170 @@
+/** What servers say and ask in the name of their connections: one call, many items, answered one by one. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Logger } from "../common/logger.ts";
+import { type Ack, SendSchema, SentSchema, type Sync } from "../proto/gen/cim_pb.ts";
+import {
+  type Uplink,
+  type UplinkItem,
+  type UplinkReply,
+  UplinkReplySchema,
+  type UplinkResult,
+  UplinkResultSchema,
+} from "../proto/gen/link_pb.ts";
+import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
+import type { Accept, Outgoing, Receipt } from "./accept.ts";
+import type { Admission, Presence } from "./presence.ts";
+import type { Cursors } from "./store/cursors.ts";
+import type { Session } from "./store/sessions.ts";
+import type { SyncPages } from "./sync.ts";
+
+export interface UplinkParts {
+  presence: Presence;
+  accept: Accept;
+  cursors: Cursors;
+  sync: SyncPages;
+  logger: Logger;
+  now?: () => number;
+}
+
+type Result = Parameters<typeof create<typeof UplinkResultSchema>>[1];
+type Origin = Pick<Uplink, "server" | "bootId">;
+
+export class Uplinks {
+  readonly #parts: UplinkParts;
+
+  constructor(parts: UplinkParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Acknowledgements first, since nothing depends on them; then who is there, in the order in which it happened;
+   * then what those who are there send; and last what they ask for, so that they are told the newest.
+   */
+  async handle(uplink: Uplink): Promise<UplinkReply> {
+    const results: UplinkResult[] = [];
+    const refused = new Map<string, GoodbyeReason>();
+    const settle = async (kind: Kind, answer: (item: UplinkItem) => Promise<Result>) => {
+      const work = uplink.items.map(async (item, i) => {
+        if (kindOf(item) === kind) results[i] = await this.#answer(item, answer);
+      });
+      await Promise.all(work);
+    };
+    await this.#acknowledge(uplink.items, results);
+    for (const [i, item] of uplink.items.entries()) {
+      if (kindOf(item) !== "presence") continue;
+      results[i] = await this.#answer(item, () => this.#presence(uplink, item));
+      if (results[i].goodbye) refused.set(item.sessionId, results[i].goodbye as GoodbyeReason);
+    }
+    await settle("send", (item) => this.#send(item, refused.get(item.sessionId)));
+    await settle("sync", (item) => this.#sync(item));
+    return create(UplinkReplySchema, { results });
+  }
+
+  async #acknowledge(items: UplinkItem[], results: UplinkResult[]): Promise<void> {
+    const acks = items.flatMap((item) =>
+      item.body.case === "ack" ? cursorsOf(item, item.body.value, this.#parts.presence) : [],
+    );
+    const result = await this.#answer(null, async () => {
+      if (acks.length > 0) await this.#parts.cursors.ack(acks);
+      return {};
+    });
+    for (const [i, item] of items.entries()) if (kindOf(item) === "ack") results[i] = result;
+  }
+
+  async #presence(origin: Origin, item: UplinkItem): Promise<Result> {
+    const { presence } = this.#parts;
+    const session = this.#session(origin, item);
+    switch (item.body.case) {
+      case "confirm":
+        return admission(await presence.confirm(session));
+      case "adopt": {
+        const taken = await presence.adopt(session.userId, item.userName, origin.server, origin.bootId);
+        if (!taken)
+          throw new CimError("ACCOUNT_MISMATCH", `user ${session.userId} has no claim on ${origin.server}`);
+        return { sessionId: taken.sessionId, device: taken.device };
+      }
+      case "release":
+        if (item.body.value.clean) await presence.logout(session.userId, session.sessionId);
+        else await presence.release(session);
+    }
+    return {};
+  }
+
+  async #send(item: UplinkItem, goodbye: GoodbyeReason | undefined): Promise<Result> {
+    const sender = { userId: Number(item.userId), userName: item.userName, sessionId: item.sessionId };
+    const messages = fromBinary(SendSchema, item.body.value as Uint8Array).messages.map(
+      ({ conversation, messageId, content }) => ({ conversation, messageId, content }) as Outgoing,
+    );
+    const receipts = goodbye
+      ? messages.map(({ messageId }) => refusal(messageId, goodbye))
+      : await this.#parts.accept.send(sender, messages.map(withContent));
+    return { sent: toBinary(SentSchema, create(SentSchema, { receipts: receipts.map(onWire) })) };
+  }
+
+  async #sync(item: UplinkItem): Promise<Result> {
+    const reader = { userId: Number(item.userId), slot: this.#parts.presence.slotOf(item.device) };
+    return { pages: await this.#parts.sync.pages(reader, item.body.value as Sync) };
+  }
+
+  #session(origin: Origin, item: UplinkItem): Session {
+    return {
+      userId: Number(item.userId),
+      userName: item.userName,
+      sessionId: item.sessionId,
+      slot: this.#parts.presence.slotOf(item.device),
+      device: item.device,
+      server: origin.server,
+      bootId: origin.bootId,
+      confirmed: true,
+      since: (this.#parts.now ?? Date.now)(),
+    };
+  }
+
+  // Each item fails alone: what one connection sent must not hold up its neighbours.
+  async #answer<T extends UplinkItem | null>(
+    item: T,
+    answer: (item: T) => Promise<Result>,
+  ): Promise<UplinkResult> {
+    try {
+      return create(UplinkResultSchema, { code: STATUS.SUCCESS.code, ...(await answer(item)) } as Result);
+    } catch (error) {
+      if (error instanceof CimError)
+        return create(UplinkResultSchema, { code: error.code, text: error.message });
+      this.#parts.logger.error(
+        { error: String(error), stack: (error as Error).stack },
+        "an uplink item failed",
+      );
+      return create(UplinkResultSchema, { code: STATUS.FAILURE.code, text: STATUS.FAILURE.text });
+    }
+  }
+}
+
+type Kind = "ack" | "presence" | "send" | "sync";
+
+function kindOf(item: UplinkItem): Kind {
+  const kind = item.body.case;
+  return kind === "ack" || kind === "send" || kind === "sync" ? kind : "presence";
+}
+
+function cursorsOf(item: UplinkItem, ack: Ack, presence: Presence) {
+  const reader = { userId: Number(item.userId), slot: presence.slotOf(item.device) };
+  return ack.cursors.map(({ conversation, seq }) => ({ ...reader, conversation, seq: Number(seq) }));
+}
+
+function admission(admission: Admission): Result {
+  if ("session" in admission) return {};
+  const { goodbye } = admission;
+  return { code: STATUS.UNAUTHORIZED.code, text: GOODBYES[goodbye].text, goodbye };
+}
+
+function withContent(message: Outgoing): Outgoing {
+  return message.content.case ? message : { ...message, content: { case: "text", value: "" } };
+}
+
+function refusal(messageId: string, goodbye: GoodbyeReason): Receipt {
+  return { messageId, status: "UNAUTHORIZED", detail: GOODBYES[goodbye].text, seq: 0, at: 0 };
+}
+
+function onWire({ messageId, status, detail, seq, at }: Receipt) {
+  return { messageId, code: STATUS[status].code, text: detail, seq: BigInt(seq), at: BigInt(at) };
+}

@@ -74,6 +74,15 @@ export class SyncPages {
   }
 }
 
+export function mayRead(userId: number, name: string): boolean {
+  try {
+    checkReader(userId, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws CimError INVALID for a conversation that is none, FORBIDDEN for one the user is not part of */
 export function checkReader(userId: number, name: string): void {
   const conversation = parseConversation(name);

@@ -15,7 +15,7 @@ import type { Accept, Outgoing, Receipt } from "./accept.ts";
 import type { Admission, Presence } from "./presence.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session } from "./store/sessions.ts";
-import type { SyncPages } from "./sync.ts";
+import { mayRead, type SyncPages } from "./sync.ts";
 
 export interface UplinkParts {
   presence: Presence;
@@ -43,28 +43,43 @@ export class Uplinks {
   async handle(uplink: Uplink): Promise<UplinkReply> {
     const results: UplinkResult[] = [];
     const refused = new Map<string, GoodbyeReason>();
-    const settle = async (kind: Kind, answer: (item: UplinkItem) => Promise<Result>) => {
-      const work = uplink.items.map(async (item, i) => {
-        if (kindOf(item) === kind) results[i] = await this.#answer(item, answer);
-      });
-      await Promise.all(work);
-    };
     await this.#acknowledge(uplink.items, results);
-    for (const [i, item] of uplink.items.entries()) {
-      if (kindOf(item) !== "presence") continue;
-      results[i] = await this.#answer(item, () => this.#presence(uplink, item));
-      if (results[i].goodbye) refused.set(item.sessionId, results[i].goodbye as GoodbyeReason);
-    }
-    await settle("send", (item) => this.#send(item, refused.get(item.sessionId)));
-    await settle("sync", (item) => this.#sync(item));
+    await this.#settle(uplink.items, results, "presence", async (item) => {
+      const result = await this.#presence(uplink, item);
+      if (result?.goodbye) refused.set(item.sessionId, result.goodbye as GoodbyeReason);
+      return result;
+    });
+    await this.#settle(uplink.items, results, "send", (item) =>
+      this.#send(item, refused.get(item.sessionId)),
+    );
+    await this.#settle(uplink.items, results, "sync", (item) => this.#sync(item));
     return create(UplinkReplySchema, { results });
+  }
+
+  /** Answers all items of a kind: those of one user one after another, users side by side. */
+  async #settle(
+    items: UplinkItem[],
+    results: UplinkResult[],
+    kind: Kind,
+    answer: (item: UplinkItem) => Promise<Result>,
+  ): Promise<void> {
+    const last = new Map<bigint, Promise<void>>();
+    for (const [i, item] of items.entries()) {
+      if (kindOf(item) !== kind) continue;
+      const before = last.get(item.userId);
+      const run = async () => {
+        results[i] = await this.#answer(() => answer(item));
+      };
+      last.set(item.userId, before ? before.then(run) : run());
+    }
+    await Promise.all(last.values());
   }
 
   async #acknowledge(items: UplinkItem[], results: UplinkResult[]): Promise<void> {
     const acks = items.flatMap((item) =>
       item.body.case === "ack" ? cursorsOf(item, item.body.value, this.#parts.presence) : [],
     );
-    const result = await this.#answer(null, async () => {
+    const result = await this.#answer(async () => {
       if (acks.length > 0) await this.#parts.cursors.ack(acks);
       return {};
     });
@@ -121,12 +136,9 @@ export class Uplinks {
   }
 
   // Each item fails alone: what one connection sent must not hold up its neighbours.
-  async #answer<T extends UplinkItem | null>(
-    item: T,
-    answer: (item: T) => Promise<Result>,
-  ): Promise<UplinkResult> {
+  async #answer(answer: () => Promise<Result>): Promise<UplinkResult> {
     try {
-      return create(UplinkResultSchema, { code: STATUS.SUCCESS.code, ...(await answer(item)) } as Result);
+      return create(UplinkResultSchema, { code: STATUS.SUCCESS.code, ...(await answer()) } as Result);
     } catch (error) {
       if (error instanceof CimError)
         return create(UplinkResultSchema, { code: error.code, text: error.message });
@@ -148,7 +160,9 @@ function kindOf(item: UplinkItem): Kind {
 
 function cursorsOf(item: UplinkItem, ack: Ack, presence: Presence) {
   const reader = { userId: Number(item.userId), slot: presence.slotOf(item.device) };
-  return ack.cursors.map(({ conversation, seq }) => ({ ...reader, conversation, seq: Number(seq) }));
+  return ack.cursors
+    .filter(({ conversation }) => mayRead(reader.userId, conversation))
+    .map(({ conversation, seq }) => ({ ...reader, conversation, seq: Number(seq) }));
 }
 
 function admission(admission: Admission): Result {

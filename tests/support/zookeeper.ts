@@ -1,0 +1,188 @@
+/** Real ZooKeepers on free loopback ports, one alone or an ensemble of three, that can be hung, killed and restarted. */
+import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const JARS = ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"];
+const SMALL_HEAP = ["-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const QUIET = ["-Dzookeeper.jmx.log4j.disable=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
+const READY_MS = 15 * 1000;
+const LOOK_AGAIN_MS = 20;
+
+/** Why no ZooKeeper can be started here; null when one can. */
+export const zookeeperMissing: string | null = await findMissing();
+
+export interface ZooKeeperOptions {
+  /** ZooKeeper's unit of time; sessions last two of them at least. Default 250. */
+  tickMs?: number;
+}
+
+/** One ZooKeeper process at a time, always on the same port and data. */
+export class ZooKeeper {
+  #process: Subprocess | null = null;
+
+  constructor(
+    readonly directory: string,
+    readonly port: number,
+    readonly mainClass: string,
+  ) {}
+
+  /** As a client names it: host:port. */
+  get host(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, without waiting for it to serve. */
+  launch(): void {
+    const config = join(this.directory, "zoo.cfg");
+    const command = ["java", ...SMALL_HEAP, ...QUIET, "-cp", JARS.join(":"), this.mainClass, config];
+    this.#process = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  }
+
+  async start(): Promise<void> {
+    this.launch();
+    await this.serving();
+  }
+
+  /** Resolves once it answers with the part it plays: `ruok` would be answered too early. */
+  async serving(): Promise<void> {
+    const deadline = performance.now() + READY_MS;
+    while ((await this.mode()) === null) {
+      if (performance.now() > deadline)
+        throw new Error(`zookeeper ${this.host} does not serve after ${READY_MS} ms`);
+      await Bun.sleep(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** "standalone", "leader" or "follower"; null while it does not serve. */
+  async mode(): Promise<string | null> {
+    const answer = await this.ask("srvr");
+    return /^Mode: (\w+)$/m.exec(answer)?.[1] ?? null;
+  }
+
+  /** The answer to one of ZooKeeper's four letter words; "" when nobody answers. */
+  ask(word: string): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let answer = "";
+    const socket = connect(this.port, "127.0.0.1", () => socket.write(word));
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.on("data", (bytes) => {
+      answer += bytes.toString();
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve(answer));
+    return promise;
+  }
+
+  /** Hangs it: its port still takes connections, and nothing is answered. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  /** Ends it as a power cut would, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+    this.#process = null;
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** One ZooKeeper, serving. */
+export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<ZooKeeper> {
+  const zookeeper = await prepareZooKeeper(options);
+  await zookeeper.start();
+  return zookeeper;
+}
+
+/** One ZooKeeper that has its port and is not started yet. */
+export async function prepareZooKeeper(options: ZooKeeperOptions = {}): Promise<ZooKeeper> {
+  const [port] = freePorts(1);
+  const directory = await mkdtemp(join(tmpdir(), "cim-zookeeper-"));
+  await Bun.write(join(directory, "zoo.cfg"), configuration(directory, port!, options));
+  return new ZooKeeper(directory, port!, "org.apache.zookeeper.server.ZooKeeperServerMain");
+}
+
+/** Three ZooKeepers that elect a leader. */
+export class Ensemble {
+  constructor(readonly members: readonly ZooKeeper[]) {}
+
+  /** As a client names it: host:port,host:port,host:port. */
+  get hosts(): string {
+    return this.members.map((member) => member.host).join(",");
+  }
+
+  async leader(): Promise<ZooKeeper> {
+    for (const member of this.members) if ((await member.mode()) === "leader") return member;
+    throw new Error(`no leader among zookeepers ${this.hosts}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+  }
+}
+
+export async function startEnsemble(options: ZooKeeperOptions = {}): Promise<Ensemble> {
+  const ports = freePorts(9);
+  const peers = [1, 2, 3].map((id) => `server.${id}=127.0.0.1:${ports[id + 2]}:${ports[id + 5]}`);
+  const quorum = [...peers, "initLimit=40", "syncLimit=20", ""].join("\n");
+  const members: ZooKeeper[] = [];
+  for (const id of [1, 2, 3]) {
+    const directory = await mkdtemp(join(tmpdir(), "cim-zookeeper-"));
+    await mkdir(join(directory, "data"));
+    await Bun.write(join(directory, "data", "myid"), String(id));
+    await Bun.write(
+      join(directory, "zoo.cfg"),
+      configuration(directory, ports[id - 1]!, options) + quorum,
+    );
+    members.push(
+      new ZooKeeper(directory, ports[id - 1]!, "org.apache.zookeeper.server.quorum.QuorumPeerMain"),
+    );
+  }
+  const ensemble = new Ensemble(members);
+  await Promise.all(members.map((member) => member.start()));
+  return ensemble;
+}
+
+function configuration(directory: string, port: number, { tickMs = 250 }: ZooKeeperOptions): string {
+  return [
+    `tickTime=${tickMs}`,
+    `dataDir=${join(directory, "data")}`,
+    `clientPort=${port}`,
+    "clientPortAddress=127.0.0.1",
+    "admin.enableServer=false",
+    "maxClientCnxns=0",
+    "4lw.commands.whitelist=*",
+    "",
+  ].join("\n");
+}
+
+function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () =>
+    Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } }),
+  );
+  const ports = listeners.map((listener) => listener.port);
+  for (const listener of listeners) listener.stop(true);
+  return ports;
+}
+
+async function findMissing(): Promise<string | null> {
+  if (Bun.which("java") === null) return "no java in PATH";
+  for (const jar of JARS) if (!(await Bun.file(jar).exists())) return `no ${jar}`;
+  return null;
+}

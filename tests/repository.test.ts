@@ -1,0 +1,59 @@
+/** Rules of the house that no type can hold. */
+import { expect, test } from "bun:test";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { Glob } from "bun";
+import { configurationPage } from "../scripts/configuration.ts";
+
+const ROOT = join(import.meta.dir, "..");
+
+/** What each room may import values from, besides itself. */
+const ARROWS: Record<string, string[]> = {
+  proto: [],
+  common: ["proto"],
+  server: ["proto", "common"],
+  route: ["proto", "common"],
+  client: ["proto", "common"],
+};
+
+test("arrows point one way: proto, what two roles share, then the roles, which never import each other", async () => {
+  const transpiler = new Bun.Transpiler({ loader: "tsx" });
+  const against: string[] = [];
+  for (const [room, allowed] of Object.entries(ARROWS)) {
+    for (const file of new Glob(`${room}/**/*.{ts,tsx}`).scanSync(ROOT)) {
+      // Imports of types alone are not among them.
+      for (const { path } of transpiler.scanImports(await Bun.file(join(ROOT, file)).text())) {
+        if (!path.startsWith(".")) continue;
+        const [target = ""] = relative(ROOT, join(ROOT, dirname(file), path)).split("/");
+        if (target in ARROWS && target !== room && !allowed.includes(target))
+          against.push(`${file} → ${path}`);
+      }
+    }
+  }
+  expect(against).toEqual([]);
+});
+
+test("proto/gen is what the generator writes", async () => {
+  const out = await mkdtemp(join(tmpdir(), "cim-gen-"));
+  const bin = join(ROOT, "node_modules/.bin");
+  const buf = Bun.spawn([join(bin, "buf"), "generate", "--output", out], {
+    cwd: join(ROOT, "proto"),
+    env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+    stderr: "pipe",
+  });
+  expect([await buf.exited, await new Response(buf.stderr).text()]).toEqual([0, ""]);
+  expect(await contents(join(out, "gen"))).toEqual(await contents(join(ROOT, "proto/gen")));
+  await rm(out, { recursive: true });
+});
+
+test("docs/configuration.md says what the table of settings says", async () => {
+  expect(await Bun.file(join(ROOT, "docs/configuration.md")).text()).toBe(configurationPage());
+});
+
+async function contents(directory: string): Promise<Record<string, string>> {
+  const names = (await readdir(directory)).sort();
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await Bun.file(join(directory, name)).text()])),
+  );
+}

@@ -1,0 +1,244 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import type { ServerInstance } from "../../common/registry/registry.ts";
+import { addressOf } from "../../common/registry/registry.ts";
+import { ALL, p2p } from "../../proto/conversation.ts";
+import { DownlinkSchema } from "../../proto/gen/link_pb.ts";
+import { decodeMessage } from "../../proto/message.ts";
+import { CimError } from "../../proto/status.ts";
+import { Accept, type Outgoing } from "../../route/accept.ts";
+import { Deliver, TAKE_OVER_MS } from "../../route/deliver.ts";
+import { RateLimit } from "../../route/rate-limit.ts";
+import type { Session } from "../../route/store/sessions.ts";
+import { openSqlite } from "../../route/store/sqlite.ts";
+import type { Store } from "../../route/store/store.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const one = instance(1);
+const two = instance(2);
+const alice = { userId: 1, userName: "alice", sessionId: "s-alice" };
+
+let store: Store;
+let network: Network;
+let deliver: Deliver;
+let accept: Accept;
+let now: number;
+
+beforeEach(async () => {
+  store = await openSqlite(":memory:");
+  network = new Network([one, two]);
+  now = Date.now();
+  start("reject");
+});
+
+afterEach(async () => {
+  deliver.stop();
+  await store.close();
+});
+
+describe("a message", () => {
+  test("costs one call per server that has receivers, whoever else is online", async () => {
+    for (let user = 2; user < 2000; user++) network.connect(user, one);
+    network.connect(7, two);
+    await say(p2p(1, 7), "hello");
+    await network.idle();
+    expect(network.calls).toEqual([{ server: addressOf(two), items: ["hello → 7"] }]);
+  });
+
+  test("to everyone costs one call per server, however many are online", async () => {
+    for (let user = 2; user < 2000; user++) network.connect(user, user % 2 ? one : two);
+    await say(ALL, "hello");
+    await network.idle();
+    expect(network.calls).toEqual([
+      { server: addressOf(one), items: ["hello → everyone but 1"] },
+      { server: addressOf(two), items: ["hello → everyone but 1"] },
+    ]);
+  });
+
+  test("shares the next call with those that arrive while one is under way", async () => {
+    network.connect(2, one);
+    const release = network.hold(one);
+    const said = ["a", "b", "c"].map((text) => say(p2p(1, 2), text));
+    await Promise.all(said);
+    await say(p2p(1, 2), "d");
+    await say(p2p(1, 2), "e");
+    release();
+    await network.idle();
+    expect(network.calls.map((call) => call.items.length)).toEqual([3, 2]);
+  });
+
+  test("is answered with 7000 when the receiver is away, and stored", async () => {
+    const [receipt] = await say(p2p(1, 9), "hello");
+    expect(receipt).toMatchObject({ status: "RECEIVER_OFFLINE", seq: 1 });
+    expect((await store.log.read(p2p(1, 9), 0, { messages: 10, bytes: 1000 })).messages).toHaveLength(1);
+  });
+
+  test("that is sent again keeps its place, is not pushed twice, and is told whether the receiver is there", async () => {
+    network.connect(2, one);
+    const first = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
+    const again = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
+    await network.idle();
+    expect({ again, calls: network.calls.length }).toEqual({ again: first, calls: 1 });
+  });
+});
+
+describe("a server that does not take a message", () => {
+  test("does not keep it from the receivers on other servers", async () => {
+    network.connect(2, one);
+    network.connect(3, two);
+    network.down.add(addressOf(one));
+    const [receipt] = await say(ALL, "hello");
+    await network.idle();
+    expect(receipt!.status).toBe("SUCCESS");
+    expect(network.calls).toEqual([{ server: addressOf(two), items: ["hello → everyone but 1"] }]);
+  });
+
+  test("gets it when it answers again, from whichever route sees the mark", async () => {
+    network.connect(2, one);
+    network.down.add(addressOf(one));
+    await say(p2p(1, 2), "hello");
+    await network.idle();
+    network.down.clear();
+    now += TAKE_OVER_MS + 1;
+    start("reject"); // another route, which knows nothing but the store
+    await deliver.sweep();
+    await network.idle();
+    expect(network.calls).toEqual([{ server: addressOf(one), items: ["hello → 2"] }]);
+    expect(await store.log.unpushed(now + 1, 10)).toEqual([]);
+  });
+
+  test("keeps no message marked once it is gone", async () => {
+    network.connect(2, one);
+    network.down.add(addressOf(one));
+    network.gone.add(addressOf(one));
+    await say(p2p(1, 2), "hello");
+    await network.idle();
+    expect(await store.log.unpushed(now + TAKE_OVER_MS, 10)).toEqual([]);
+  });
+});
+
+describe("what may not be said", () => {
+  const cases: [string, Outgoing, string][] = [
+    ["in a conversation of others", text(p2p(2, 3), "x"), "FORBIDDEN"],
+    ["to nobody", text("p2p:1:999", "x"), "INVALID"],
+    ["in a conversation that is none", text("p2p:2:1", "x"), "INVALID"],
+    ["without content", text(ALL, ""), "INVALID"],
+    ["with a byte more than 60 KiB", text(ALL, "x".repeat(60 * 1024 + 1)), "INVALID"],
+    ["with half a character", text(ALL, "\ud83d"), "INVALID"],
+    ["with a messageId of 65 characters", text(ALL, "x", "m".repeat(65)), "INVALID"],
+  ];
+  for (const [what, message, status] of cases) {
+    test(`${what} is refused with its reason, and those around it are stored`, async () => {
+      const receipts = await accept.send(alice, [text(ALL, "before"), message, text(ALL, "after")]);
+      expect(receipts.map((receipt) => receipt.status)).toEqual(["SUCCESS", status, "SUCCESS"] as never);
+      expect(receipts[1]!.detail).not.toBe("");
+    });
+  }
+
+  test("is refused together with all that follows when it may be said later, so that order holds", async () => {
+    start("reject", 2);
+    const receipts = await accept.send(alice, [
+      text(ALL, "a"),
+      text(ALL, "b"),
+      text(ALL, "c"),
+      text(ALL, "d"),
+    ]);
+    const statuses = receipts.map((receipt) => receipt.status);
+    expect(statuses).toEqual(["SUCCESS", "SUCCESS", "RATE_LIMITED", "RATE_LIMITED"]);
+  });
+});
+
+test("under multi a message reaches the sender's other devices, and not the session it came from", async () => {
+  start("multi");
+  network.connect(2, one);
+  network.connect(1, one, "s-alice");
+  network.connect(1, two, "s-tablet");
+  await say(p2p(1, 2), "hello");
+  await network.idle();
+  expect(network.calls.map((call) => call.server).sort()).toEqual([addressOf(one), addressOf(two)]);
+});
+
+function start(policy: "reject" | "multi", perSecond = 1000): void {
+  deliver?.stop();
+  const parts = {
+    log: store.log,
+    servers: network,
+    live: network.live,
+    policy,
+    logger: silent,
+    now: () => now,
+  };
+  deliver = new Deliver(parts);
+  const knows = async (userId: number) => userId !== 999;
+  accept = new Accept({ log: store.log, deliver, knows, rates: new RateLimit(perSecond), now: () => now });
+}
+
+function say(conversation: string, content: string) {
+  return accept.send(alice, [text(conversation, content)]);
+}
+
+function text(conversation: string, value: string, messageId: string = crypto.randomUUID()): Outgoing {
+  return { conversation, messageId, content: { case: "text", value } };
+}
+
+function instance(n: number): ServerInstance {
+  const ports = { port: 1000 + n, httpPort: 2000 + n };
+  return {
+    host: "127.0.0.1",
+    ...ports,
+    bootId: `boot-${n}`,
+    tls: false,
+    version: "1",
+    connections: 0,
+    full: false,
+  };
+}
+
+/** The servers as a route sees them: what they were called with, and which of them answer. */
+class Network {
+  readonly calls: { server: string; items: string[] }[] = [];
+  readonly down = new Set<string>();
+  readonly gone = new Set<string>();
+  readonly #sessions: Session[] = [];
+  #held: Promise<void> = Promise.resolve();
+
+  constructor(readonly instances: ServerInstance[]) {}
+
+  connect(userId: number, server: ServerInstance, sessionId = `s-${userId}`): void {
+    const place = { server: addressOf(server), bootId: server.bootId, slot: sessionId, device: sessionId };
+    this.#sessions.push({ userId, userName: "", sessionId, ...place, confirmed: true, since: 0 });
+  }
+
+  live = async (userIds: readonly number[]) =>
+    new Map(userIds.map((id) => [id, this.#sessions.filter((session) => session.userId === id)]));
+
+  alive = () => this.instances;
+  state = (address: string) => (this.gone.has(address) ? ("gone" as const) : ("alive" as const));
+  find = (address: string) => this.instances.find((server) => addressOf(server) === address) ?? null;
+
+  hold(_server: ServerInstance): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = promise;
+    return resolve;
+  }
+
+  async post(server: ServerInstance, body: Uint8Array): Promise<Uint8Array> {
+    await this.#held;
+    if (this.down.has(addressOf(server)))
+      throw new CimError("FALLBACK", `no answer from ${addressOf(server)}`);
+    const items = fromBinary(DownlinkSchema, body).items.map(({ body }) => {
+      if (body.case !== "delivery") return body.case!;
+      const to = body.value.everyone
+        ? `everyone but ${body.value.exceptUserId}`
+        : body.value.userIds.join(" ");
+      return `${decodeMessage(body.value.message).content.value} → ${to}`;
+    });
+    this.calls.push({ server: addressOf(server), items });
+    return new Uint8Array();
+  }
+
+  /** Once everything that is under way has had its turn. */
+  async idle(): Promise<void> {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Config } from "../../common/config.ts";
+import type { ServerInstance } from "../../common/registry/registry.ts";
+import { type OwnSession, Presence } from "../../route/presence.ts";
+import type { Session } from "../../route/store/sessions.ts";
+import { openSqlite } from "../../route/store/sqlite.ts";
+import type { Store } from "../../route/store/store.ts";
+
+const alice = { userId: 0, userName: "alice" };
+const one = instance(1, "boot-1");
+const two = instance(2, "boot-2");
+
+let store: Store;
+let now: number;
+let gone: Set<string>;
+let closed: [string, string][];
+
+beforeEach(async () => {
+  store = await openSqlite(":memory:");
+  alice.userId = (await store.accounts.register("alice", null)).account.userId;
+  now = 1_000_000;
+  gone = new Set();
+  closed = [];
+});
+
+afterEach(() => store.close());
+
+describe("a claim", () => {
+  test("stands in the way of a second login until it lapses after 15 s", async () => {
+    const presence = open("reject");
+    await presence.claim(alice, "phone", one, null);
+    const refused = { status: "REPEAT_LOGIN" };
+    expect(presence.claim(alice, "laptop", two, null)).rejects.toMatchObject(refused);
+    expect(presence.mayLogin(alice.userId, "laptop", null)).rejects.toMatchObject(refused);
+    now += 15_000;
+    expect(await presence.claim(alice, "laptop", two, null)).toMatchObject({
+      device: "laptop",
+      bootId: "boot-2",
+    });
+  });
+
+  test("is no obstacle once its server is gone, however the session ended", async () => {
+    const presence = open("reject");
+    await connected(presence, one);
+    gone.add("boot-1");
+    expect(await presence.claim(alice, "laptop", two, null)).toMatchObject({ device: "laptop" });
+  });
+
+  test("goes to exactly one of many logins at once", async () => {
+    const presence = open("reject");
+    const logins = Array.from({ length: 20 }, (_, i) => presence.claim(alice, `device-${i}`, one, null));
+    const outcomes = await Promise.allSettled(logins);
+    expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("may be taken back at once by the device that holds the session", async () => {
+    const presence = open("reject");
+    const session = await connected(presence, one);
+    const again = await presence.claim(alice, "phone", two, session);
+    expect(again.sessionId).not.toBe(session.sessionId);
+    expect(closed).toEqual([[session.sessionId, "replaced"]]);
+  });
+
+  test("whose answer was lost may be repeated by the device that made it, and by no other", async () => {
+    const presence = open("reject");
+    const session = await connected(presence, one);
+    await presence.claim(alice, "phone", two, session);
+    expect(presence.claim(alice, "phone", one, null)).rejects.toMatchObject({ status: "REPEAT_LOGIN" });
+    expect(await presence.claim(alice, "phone", one, session)).toMatchObject({ bootId: "boot-1" });
+  });
+});
+
+describe("the login policy", () => {
+  test("kick lets the newest login win and tells the older one", async () => {
+    const presence = open("kick");
+    const first = await connected(presence, one);
+    await presence.claim(alice, "laptop", two, null);
+    expect(closed).toEqual([[first.sessionId, "kicked"]]);
+    expect(await presence.confirm(first)).toEqual({ goodbye: "kicked" });
+  });
+
+  test("multi keeps one session for each device", async () => {
+    const presence = open("multi");
+    const phone = await connected(presence, one, "phone");
+    const laptop = await connected(presence, two, "laptop");
+    const newPhone = await connected(presence, two, "phone");
+    expect(closed).toEqual([[phone.sessionId, "kicked"]]);
+    const live = (await presence.live([alice.userId])).get(alice.userId)!;
+    expect(live.map((session) => session.sessionId).sort()).toEqual(
+      [laptop.sessionId, newPhone.sessionId].sort(),
+    );
+  });
+});
+
+describe("a connection's word", () => {
+  test("that comes late from a replaced session changes nothing of the newer one", async () => {
+    const presence = open("kick");
+    const old = await connected(presence, one);
+    const current = await connected(presence, two);
+    await presence.release(old);
+    expect((await presence.live([alice.userId])).get(alice.userId)).toMatchObject([
+      { sessionId: current.sessionId },
+    ]);
+  });
+
+  test("brings back a session whose end was noted before", async () => {
+    const presence = open("reject");
+    const session = await connected(presence, one);
+    await presence.release(session);
+    expect((await presence.online(0, 10)).users).toEqual([]);
+    expect(await presence.confirm(session)).toMatchObject({ session: { sessionId: session.sessionId } });
+    expect((await presence.online(0, 10)).users).toEqual([alice]);
+  });
+
+  test("is refused after a logout, also when the token is still good", async () => {
+    const presence = open("reject");
+    const session = await connected(presence, one);
+    await presence.logout(alice.userId, session.sessionId);
+    expect(closed).toEqual([[session.sessionId, "logged_out"]]);
+    expect(await presence.confirm(session)).toEqual({ goodbye: "logged_out" });
+  });
+});
+
+describe("a CIM v2 login", () => {
+  test("takes the claim of this user and name on this instance, once", async () => {
+    const presence = open("reject");
+    const claim = await presence.claim(alice, "", one, null);
+    expect(await presence.adopt(alice.userId, "alice", claim.server, "boot-2")).toBeNull();
+    expect(await presence.adopt(alice.userId, "mallory", claim.server, "boot-1")).toBeNull();
+    expect(await presence.adopt(alice.userId, "alice", claim.server, "boot-1")).toMatchObject({
+      confirmed: true,
+    });
+    expect(await presence.adopt(alice.userId, "alice", claim.server, "boot-1")).toBeNull();
+  });
+});
+
+test("who is online is listed in pages, without claims and without those on servers that are gone", async () => {
+  const presence = open("reject");
+  const users = [];
+  for (let i = 0; i < 25; i++) {
+    const { account } = await store.accounts.register(`user-${i}`, null);
+    await presence.confirm(await presence.claim(account, "phone", i % 5 === 0 ? two : one, null));
+    if (i % 5 !== 0) users.push({ userId: account.userId, userName: account.userName });
+  }
+  await presence.claim(alice, "phone", one, null);
+  gone.add("boot-2");
+  const first = await presence.online(0, 15);
+  const second = await presence.online(first.next!, 15);
+  expect({ listed: [...first.users, ...second.users], next: second.next }).toEqual({
+    listed: users,
+    next: null,
+  });
+});
+
+function open(policy: Config["loginPolicy"]): Presence {
+  return new Presence({
+    sessions: store.sessions,
+    cursors: store.cursors,
+    directory: { state: (_, bootId) => (gone.has(bootId) ? "gone" : "alive") },
+    policy,
+    tokenMs: 60_000,
+    close: (session, reason) => closed.push([session.sessionId, reason]),
+    now: () => now,
+  });
+}
+
+async function connected(
+  presence: Presence,
+  server: ServerInstance,
+  device = "phone",
+): Promise<Session & OwnSession> {
+  const claim = await presence.claim(alice, device, server, null);
+  await presence.confirm({ ...claim, confirmed: true });
+  return { ...claim, confirmed: true };
+}
+
+function instance(n: number, bootId: string): ServerInstance {
+  const ports = { port: 1000 + n, httpPort: 2000 + n };
+  return { host: "127.0.0.1", ...ports, bootId, tls: false, version: "1", connections: 0, full: false };
+}

@@ -1,5 +1,5 @@
 /** Real ZooKeepers on free loopback ports, one alone or an ensemble of three, that can be hung, killed and restarted. */
-import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -146,10 +146,7 @@ export async function startEnsemble(options: ZooKeeperOptions = {}): Promise<Ens
     const directory = await mkdtemp(join(tmpdir(), "cim-zookeeper-"));
     await mkdir(join(directory, "data"));
     await Bun.write(join(directory, "data", "myid"), String(id));
-    await Bun.write(
-      join(directory, "zoo.cfg"),
-      configuration(directory, ports[id - 1]!, options) + quorum,
-    );
+    await Bun.write(join(directory, "zoo.cfg"), configuration(directory, ports[id - 1]!, options) + quorum);
     members.push(
       new ZooKeeper(directory, ports[id - 1]!, "org.apache.zookeeper.server.quorum.QuorumPeerMain"),
     );

@@ -1,0 +1,270 @@
+/** Who is alive according to ZooKeeper: an ephemeral node for each server under /cim, as CIM v2 has it. */
+import type { Logger } from "../logger.ts";
+import { addressOf, type Directory, type Registrar, type ServerInstance } from "./registry.ts";
+import { decodeNode, encodeNodeData, parseNodeName } from "./zookeeper-node.ts";
+import { type ZooKeeperConnection, ZooKeeperSession } from "./zookeeper-session.ts";
+
+const ROOT = "/cim";
+const FIRST_LIST_MS = 1000;
+const TRY_AGAIN_MS = 250;
+const MAX_RENEW_MS = 3 * 1000;
+
+/**
+ * The server's side. A session that was lost is replaced and the server registered anew, also over a node that an
+ * earlier session of this address left behind.
+ */
+export function openZooKeeperRegistrar(connection: ZooKeeperConnection, log: Logger): Registrar {
+  return new ZooKeeperRegistrar(connection, log);
+}
+
+/**
+ * The route's side. Resolves after the first list, or a second without one: then `trouble` says so, and the list
+ * comes when ZooKeeper does. From then on the last known list serves whatever becomes of ZooKeeper.
+ */
+export async function openZooKeeperDirectory(
+  connection: ZooKeeperConnection,
+  log: Logger,
+): Promise<Directory> {
+  const directory = new ZooKeeperDirectory(connection, log);
+  await directory.firstList(FIRST_LIST_MS);
+  return directory;
+}
+
+class ZooKeeperRegistrar implements Registrar {
+  readonly #session: ZooKeeperSession;
+  readonly #root: string;
+  readonly #announced = Promise.withResolvers<void>();
+  #self: (() => ServerInstance) | null = null;
+  /** What the node holds, since this session wrote it. */
+  #held: { sessionId: string; data: Buffer } | null = null;
+  #renewing = false;
+  #timer: Timer | undefined;
+  #left = false;
+
+  constructor(
+    connection: ZooKeeperConnection,
+    readonly log: Logger,
+  ) {
+    this.#root = connection.chroot + ROOT;
+    this.#session = new ZooKeeperSession(connection, log, { ready: () => void this.#renew() });
+  }
+
+  async announce(self: () => ServerInstance): Promise<void> {
+    const address = addressOf(self());
+    if (parseNodeName(address) === null) {
+      const want = "a host name or IPv4 address, as CIM v2 splits at the colons (CIM_ADVERTISE)";
+      throw new Error(`cannot register ${address} with zookeeper: want ${want}`);
+    }
+    this.#self = self;
+    void this.#renew();
+    await this.#announced.promise;
+  }
+
+  trouble(): string | null {
+    // What a session registered stands until it expires, connected or not.
+    if (this.#held && this.#session.awayMs < this.#session.client.sessionMs) return null;
+    return this.#session.trouble() ?? `not yet registered with zookeeper ${this.#session.connection.hosts}`;
+  }
+
+  async leave(): Promise<void> {
+    this.#left = true;
+    clearTimeout(this.#timer);
+    await this.#session.close();
+  }
+
+  /** Makes the node what it should be: at each new connection, and at intervals. */
+  async #renew(): Promise<void> {
+    if (this.#self === null || this.#left || this.#renewing || !this.#session.client.connected) return;
+    this.#renewing = true;
+    clearTimeout(this.#timer);
+    let nextMs = Math.min(this.#session.client.callMs, MAX_RENEW_MS);
+    try {
+      await this.#register(this.#self());
+      this.#announced.resolve();
+    } catch (error) {
+      this.log.warn({ err: error }, "cannot register with zookeeper, trying again");
+      nextMs = TRY_AGAIN_MS;
+    }
+    this.#renewing = false;
+    if (!this.#left) this.#timer = setTimeout(() => void this.#renew(), nextMs);
+  }
+
+  async #register(server: ServerInstance): Promise<void> {
+    const { client } = this.#session;
+    const { sessionId } = client;
+    const path = `${this.#root}/${addressOf(server)}`;
+    const data = encodeNodeData(server);
+    const owner = await client.owner(path);
+    if (owner === null) {
+      await client.makeParents(this.#root);
+      await client.create(path, data);
+      this.log.info({ path }, "registered with zookeeper");
+    } else if (owner !== sessionId) {
+      const text =
+        this.#held?.sessionId === sessionId
+          ? "another server registers with our address: each wants its own (CIM_ADVERTISE)"
+          : "registered with zookeeper, over a node of an earlier session";
+      this.log.warn({ path }, text);
+      await client.replace(path, data);
+    } else if (this.#held?.sessionId !== sessionId || !this.#held.data.equals(data)) {
+      await client.setData(path, data);
+    }
+    this.#held = { sessionId, data };
+  }
+}
+
+class ZooKeeperDirectory implements Directory {
+  readonly #session: ZooKeeperSession;
+  readonly #root: string;
+  readonly #watchers = new Set<() => void>();
+  readonly #firstList = Promise.withResolvers<void>();
+  #listed = false;
+  #closed = false;
+
+  /** By node name, which is the server's address. */
+  #known = new Map<string, ServerInstance>();
+  #servers: readonly ServerInstance[] = [];
+  #malformed = new Set<string>();
+  /** Who was alive before a silence of ZooKeeper and may have to register anew, and until when that is waited for. */
+  #awaited = { names: new Set<string>(), until: 0 };
+
+  /** What is out of date: the list of names, the data of these nodes. */
+  #stale = { list: true, data: new Set<string>() };
+  #reading = false;
+  #timer: Timer | undefined;
+
+  constructor(
+    connection: ZooKeeperConnection,
+    readonly log: Logger,
+  ) {
+    this.#root = connection.chroot + ROOT;
+    this.#session = new ZooKeeperSession(connection, log, {
+      ready: () => this.#readAll(),
+      returned: () => this.#await(),
+      changed: (path) => this.#changed(path),
+    });
+  }
+
+  async firstList(limitMs: number): Promise<void> {
+    const limit = setTimeout(this.#firstList.resolve, limitMs);
+    await this.#firstList.promise;
+    clearTimeout(limit);
+  }
+
+  servers(): readonly ServerInstance[] {
+    return this.#servers;
+  }
+
+  state(address: string, bootId: string): "alive" | "gone" | "unknown" {
+    if (!this.#listed) return "unknown";
+    return this.#known.get(address)?.bootId === bootId ? "alive" : "gone";
+  }
+
+  watch(changed: () => void): () => void {
+    const watcher = () => changed();
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  trouble(): string | null {
+    if (this.#listed) return null;
+    return (
+      this.#session.trouble() ?? `no list of servers from zookeeper ${this.#session.connection.hosts} yet`
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#session.close();
+  }
+
+  #readAll(): void {
+    this.#stale = { list: true, data: new Set(this.#known.keys()) };
+    void this.#read();
+  }
+
+  #changed(path: string): void {
+    if (path === this.#root) this.#stale.list = true;
+    else this.#stale.data.add(path.slice(this.#root.length + 1));
+    void this.#read();
+  }
+
+  /** One reading at a time; what changes during one is read in the next. */
+  async #read(): Promise<void> {
+    if (this.#reading || this.#closed) return;
+    this.#reading = true;
+    try {
+      while (this.#stale.list || this.#stale.data.size > 0) await this.#readStale();
+    } catch (error) {
+      this.#stale = { list: true, data: new Set(this.#known.keys()) };
+      // After a lost connection the next one makes all be read.
+      if (this.#session.client.connected) {
+        this.log.warn({ err: error }, "cannot read the servers from zookeeper, trying again");
+        this.#readIn(TRY_AGAIN_MS);
+      }
+    }
+    this.#reading = false;
+  }
+
+  #readIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = setTimeout(() => this.#changed(this.#root), ms);
+  }
+
+  async #readStale(): Promise<void> {
+    const stale = this.#stale;
+    this.#stale = { list: false, data: new Set() };
+    const names = stale.list ? await this.#list() : [...this.#known.keys()];
+    const servers = await Promise.all(
+      names.map(async (name) => (!stale.data.has(name) && this.#known.get(name)) || this.#server(name)),
+    );
+    const known = new Map<string, ServerInstance>();
+    for (const server of servers) if (server) known.set(addressOf(server), server);
+    this.#publish(known);
+  }
+
+  async #list(): Promise<string[]> {
+    const { client } = this.#session;
+    let names = await client.children(this.#root);
+    if (names === null) {
+      await client.makeParents(this.#root);
+      names = (await client.children(this.#root)) ?? [];
+    }
+    const malformed = names.filter((name) => parseNodeName(name) === null);
+    for (const name of malformed) {
+      if (!this.#malformed.has(name))
+        this.log.warn({ name }, "ignoring a node that is not <host>:<port>:<httpPort>");
+    }
+    this.#malformed = new Set(malformed);
+    return names.filter((name) => !this.#malformed.has(name));
+  }
+
+  async #server(name: string): Promise<ServerInstance | null> {
+    const data = await this.#session.client.data(`${this.#root}/${name}`);
+    return data && decodeNode(parseNodeName(name)!, data);
+  }
+
+  #publish(known: Map<string, ServerInstance>): void {
+    const { names, until } = this.#awaited;
+    for (const name of names) {
+      const before = this.#known.get(name);
+      if (known.has(name) || !before || performance.now() >= until) names.delete(name);
+      else known.set(name, before);
+    }
+    const servers = [...known.values()].sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
+    const changed = !this.#listed || JSON.stringify(servers) !== JSON.stringify(this.#servers);
+    this.#known = known;
+    this.#servers = servers;
+    this.#listed = true;
+    this.#firstList.resolve();
+    if (changed) for (const watcher of this.#watchers) watcher();
+  }
+
+  /** A ZooKeeper that hung ends all sessions when it wakes: the servers get the time of one to come back. */
+  #await(): void {
+    const ms = this.#session.client.sessionMs;
+    this.#awaited = { names: new Set(this.#known.keys()), until: performance.now() + ms };
+    this.#readIn(ms + 1);
+  }
+}

@@ -124,9 +124,8 @@ test("a CIM v2 route pushes through the server: one message, a batch, what it ke
   const from = { userId: bob.userId, sendUserId: 7, sendUserName: "路由" };
   const ok = success({ msg: "OK" });
   expect<unknown>(await pushV2(system.serverUrl, { ...from, msg: "live" })).toStrictEqual(ok);
-  expect(
-    await pushV2(system.serverUrl, { ...from, batchMsg: ["kept 1", "kept 2"], cmd: "OFFLINE" }),
-  ).toStrictEqual(ok);
+  const kept = { ...from, batchMsg: ["kept 1", "kept 2"], cmd: "OFFLINE" as const };
+  expect<unknown>(await pushV2(system.serverUrl, kept)).toStrictEqual(ok);
   await bob.texts(3);
   const sender = { sendUserId: "7", sendUserName: "路由" };
   expect(bob.received).toEqual([

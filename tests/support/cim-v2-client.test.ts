@@ -92,6 +92,6 @@ async function connected(greet: (socket: Socket) => void): Promise<CimV2Client> 
   stops.push(() => server.close());
   const client = await CimV2Client.register(route, "bob");
   await client.connect("127.0.0.1", (server.address() as { port: number }).port);
-  stops.push(() => client.vanish());
+  stops.push(() => void client.vanish());
   return client;
 }

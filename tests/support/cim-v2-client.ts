@@ -5,6 +5,7 @@
 import { connect, type Socket } from "node:net";
 import { callV2, type V2Answer } from "./cim-v2-http.ts";
 import { cutV2, encodeV2, V2_COMMAND, type V2Frame } from "./cim-v2-wire.ts";
+import { until } from "./until.ts";
 
 /** What its message listener is called with. */
 export interface V2Received {
@@ -30,7 +31,9 @@ export class CimV2Client {
   /** What a Java peer would have failed at. */
   readonly faults: string[] = [];
   pongs = 0;
-  closed = false;
+  closed = true;
+  /** Where it is, or was, connected. */
+  serverPort = 0;
 
   #socket: Socket | null = null;
   #rest: Uint8Array = new Uint8Array();
@@ -66,6 +69,20 @@ export class CimV2Client {
     await this.ping();
   }
 
+  /** As `login`, for one whose last session may not be over yet. */
+  async loginAgain(deadlineMs?: number): Promise<void> {
+    const { ip, cimServerPort } = await until(
+      `${this.userName} can log in again`,
+      async () => {
+        const answer = await this.claim();
+        return answer.code === "9000" ? answer.dataBody : null;
+      },
+      deadlineMs,
+    );
+    await this.connect(ip, cimServerPort);
+    await this.ping();
+  }
+
   claim(): Promise<V2Answer<{ ip: string; cimServerPort: number; httpPort: number }>> {
     return callV2(this.routeUrl, "/login", { userId: this.userId, userName: this.userName });
   }
@@ -80,6 +97,7 @@ export class CimV2Client {
     socket.on("close", () => this.#ended());
     await promise;
     this.closed = false;
+    this.serverPort = port;
     this.#rest = new Uint8Array();
     this.#socket = socket;
     this.write({ cmd: V2_COMMAND.LOGIN_REQUEST, requestId: this.userId, reqMsg: this.userName });
@@ -131,9 +149,14 @@ export class CimV2Client {
     this.#socket?.write(encodeV2(frame));
   }
 
-  /** The process is gone: no word to anyone. */
-  vanish(): void {
-    this.#socket?.resetAndDestroy();
+  /** The process is gone: no word to anyone. Resolves when its kernel has said so. */
+  async vanish(): Promise<void> {
+    const socket = this.#socket;
+    if (!socket || this.closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once("close", () => resolve());
+    socket.resetAndDestroy();
+    await promise;
   }
 
   /** Logs off and closes, as CIM v2's close() does. @throws when something arrived that a Java peer fails at */

@@ -146,7 +146,20 @@ export class CimV2Client {
   }
 
   write(frame: Parameters<typeof encodeV2>[0]): void {
-    this.#socket?.write(encodeV2(frame));
+    this.writeBytes(encodeV2(frame));
+  }
+
+  writeBytes(bytes: Uint8Array): void {
+    this.#socket?.write(bytes);
+  }
+
+  /** Reads nothing more, so that the kernel's buffers fill. */
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
   }
 
   /** The process is gone: no word to anyone. Resolves when its kernel has said so. */

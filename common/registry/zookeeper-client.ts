@@ -29,8 +29,13 @@ interface LibraryClient {
   getData(path: string, watcher: Watcher, done: Done<Buffer | undefined>): void;
   getChildren(path: string, watcher: Watcher, done: Done<string[]>): void;
   transaction(): LibraryTransaction;
-  /** Not of its documented surface: the only way to give up a connection. */
-  connectionManager: { socket?: { destroy(): void } };
+  /** Not of its documented surface, but nothing else gives up a connection, or stops it from making the next. */
+  connectionManager: {
+    socket?: { destroy(): void };
+    pendingBuffer: Buffer | null;
+    /** Called for the first connection, and whenever one was lost. */
+    connect(): void;
+  };
 }
 
 interface LibraryTransaction {
@@ -65,6 +70,7 @@ export class ZooKeeperClient {
     this.#library.on("connected", () => this.#tell("connected", true));
     this.#library.on("disconnected", () => this.#tell("disconnected", false));
     this.#library.on("expired", () => this.#tell("expired", false));
+    this.#guardConnect();
     this.#library.connect();
   }
 
@@ -161,18 +167,25 @@ export class ZooKeeperClient {
   abandon(): void {
     this.#abandoned = true;
     this.drop();
-    try {
-      this.#library.close();
-    } catch {
-      // It has no socket yet to say goodbye on.
-    }
-    // The library may have been about to connect: it then does, once.
+    // It may have been about to connect, which cannot be called back.
     setTimeout(() => this.drop(), 2 * RECONNECT_MS).unref();
+  }
+
+  #guardConnect(): void {
+    const { connectionManager } = this.#library;
+    const connect = connectionManager.connect.bind(connectionManager);
+    connectionManager.connect = () => {
+      if (this.#abandoned) return;
+      // It would read half a frame of the last connection as the start of this one.
+      connectionManager.pendingBuffer = null;
+      connect();
+    };
   }
 
   #tell(event: "connected" | "disconnected" | "expired", connected: boolean): void {
     this.#connected = connected;
     if (!this.#abandoned) this.#events[event]();
+    else if (connected) this.#library.close();
   }
 
   #call<T>(start: (library: LibraryClient, done: Done<T>) => void): Promise<T> {

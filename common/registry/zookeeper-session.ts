@@ -135,8 +135,7 @@ export class ZooKeeperSession {
         .owner("/")
         .catch((error: Error) => this.#log.warn({ err: error }, "the watchdog got no answer from zookeeper"));
     } else if (now - client > Math.max(this.#sessionMs, 2 * MIN_ATTEMPT_MS)) {
-      // The session is over by now; and a frame read by half on the old connection would spoil all that the library
-      // reads on the next.
+      // The session is over by now, and the library queues more with each attempt.
       this.#renew(`no connection in ${Math.round(now - client)} ms`);
     } else if (now - connection > Math.max(this.#client.callMs, MIN_ATTEMPT_MS)) {
       // A port that takes connections and answers nothing, perhaps.

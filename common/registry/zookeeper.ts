@@ -69,6 +69,8 @@ class ZooKeeperRegistrar implements Registrar {
   async leave(): Promise<void> {
     this.#left = true;
     clearTimeout(this.#timer);
+    // Nobody is to wait for what will not come.
+    this.#announced.resolve();
     await this.#session.close();
   }
 
@@ -253,7 +255,7 @@ class ZooKeeperDirectory implements Directory {
       else known.set(name, before);
     }
     const servers = [...known.values()].sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
-    const changed = !this.#listed || JSON.stringify(servers) !== JSON.stringify(this.#servers);
+    const changed = !this.#listed || summary(servers) !== summary(this.#servers);
     this.#known = known;
     this.#servers = servers;
     this.#listed = true;
@@ -267,4 +269,9 @@ class ZooKeeperDirectory implements Directory {
     this.#awaited = { names: new Set(this.#known.keys()), until: performance.now() + ms };
     this.#readIn(ms + 1);
   }
+}
+
+/** What watchers are told of: who is there, and who takes newcomers; not how busy they are. */
+function summary(servers: readonly ServerInstance[]): string {
+  return JSON.stringify(servers.map((server) => ({ ...server, connections: 0 })));
 }

@@ -4,12 +4,13 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { freePorts } from "./ports.ts";
+import { until } from "./until.ts";
 
 const JARS = ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"];
 const SMALL_HEAP = ["-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 const QUIET = ["-Dzookeeper.jmx.log4j.disable=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"];
 const READY_MS = 15 * 1000;
-const LOOK_AGAIN_MS = 20;
 
 /** Why no ZooKeeper can be started here; null when one can. */
 export const zookeeperMissing: string | null = await findMissing();
@@ -48,12 +49,7 @@ export class ZooKeeper {
 
   /** Resolves once it answers with the part it plays: `ruok` would be answered too early. */
   async serving(): Promise<void> {
-    const deadline = performance.now() + READY_MS;
-    while ((await this.mode()) === null) {
-      if (performance.now() > deadline)
-        throw new Error(`zookeeper ${this.host} does not serve after ${READY_MS} ms`);
-      await Bun.sleep(LOOK_AGAIN_MS);
-    }
+    await until(`zookeeper ${this.host} serves`, () => this.mode(), READY_MS);
   }
 
   /** "standalone", "leader" or "follower"; null while it does not serve. */
@@ -112,7 +108,7 @@ export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<Zo
 
 /** One ZooKeeper that has its port and is not started yet. */
 export async function prepareZooKeeper(options: ZooKeeperOptions = {}): Promise<ZooKeeper> {
-  const [port] = freePorts(1);
+  const [port] = await freePorts(1);
   const directory = await mkdtemp(join(tmpdir(), "cim-zookeeper-"));
   await Bun.write(join(directory, "zoo.cfg"), configuration(directory, port!, options));
   return new ZooKeeper(directory, port!, "org.apache.zookeeper.server.ZooKeeperServerMain");
@@ -127,9 +123,12 @@ export class Ensemble {
     return this.members.map((member) => member.host).join(",");
   }
 
-  async leader(): Promise<ZooKeeper> {
-    for (const member of this.members) if ((await member.mode()) === "leader") return member;
-    throw new Error(`no leader among zookeepers ${this.hosts}`);
+  /** The leader; waits for one while they elect. */
+  leader(): Promise<ZooKeeper> {
+    return until(`zookeepers ${this.hosts} have a leader`, async () => {
+      for (const member of this.members) if ((await member.mode()) === "leader") return member;
+      return null;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -138,7 +137,7 @@ export class Ensemble {
 }
 
 export async function startEnsemble(options: ZooKeeperOptions = {}): Promise<Ensemble> {
-  const ports = freePorts(9);
+  const ports = await freePorts(9);
   const peers = [1, 2, 3].map((id) => `server.${id}=127.0.0.1:${ports[id + 2]}:${ports[id + 5]}`);
   const quorum = [...peers, "initLimit=40", "syncLimit=20", ""].join("\n");
   const members: ZooKeeper[] = [];
@@ -167,15 +166,6 @@ function configuration(directory: string, port: number, { tickMs = 250 }: ZooKee
     "4lw.commands.whitelist=*",
     "",
   ].join("\n");
-}
-
-function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () =>
-    Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } }),
-  );
-  const ports = listeners.map((listener) => listener.port);
-  for (const listener of listeners) listener.stop(true);
-  return ports;
 }
 
 async function findMissing(): Promise<string | null> {

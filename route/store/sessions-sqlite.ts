@@ -1,0 +1,64 @@
+import type { Session, Sessions } from "./sessions.ts";
+import type { SqliteFile } from "./sqlite-file.ts";
+
+type Row = Omit<Session, "confirmed"> & { confirmed: number };
+
+const COLUMNS = `user_id AS userId, user_name AS userName, session_id AS sessionId, slot, device, server,
+  boot_id AS bootId, confirmed, since`;
+
+export function sqliteSessions(file: SqliteFile): Sessions {
+  const inSlot = file.prepare<Row, [number, string]>(
+    `SELECT ${COLUMNS} FROM sessions WHERE user_id = ? AND slot = ?`,
+  );
+  const ofUser = file.prepare<Row, [number]>(`SELECT ${COLUMNS} FROM sessions WHERE user_id = ?`);
+  const replace = file.prepare(
+    `REPLACE INTO sessions (user_id, slot, user_name, session_id, device, server, boot_id, confirmed, since)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const remove = file.prepare("DELETE FROM sessions WHERE user_id = ? AND slot = ? AND session_id = ?");
+  // Up to the user who would be one too many.
+  const list = file.prepare<Row, [number, number]>(
+    `SELECT ${COLUMNS} FROM sessions WHERE user_id > ?1 AND user_id < coalesce(
+       (SELECT user_id FROM sessions WHERE user_id > ?1 GROUP BY user_id ORDER BY user_id LIMIT 1 OFFSET ?2),
+       ${Number.MAX_SAFE_INTEGER}
+     ) ORDER BY user_id, slot`,
+  );
+  const revoke = file.prepare("REPLACE INTO revoked (session_id, until) VALUES (?, ?)");
+  const isRevoked = file.prepare<unknown, [string, number]>(
+    "SELECT 1 FROM revoked WHERE session_id = ? AND until > ?",
+  );
+  const forgetRevoked = file.prepare("DELETE FROM revoked WHERE until <= ?");
+
+  return {
+    ofUsers: (userIds) =>
+      file.read(() => {
+        const found = new Map<number, Session[]>();
+        for (const userId of userIds) {
+          const rows = ofUser.all(userId);
+          if (rows.length > 0) found.set(userId, rows.map(toSession));
+        }
+        return found;
+      }),
+    put: (session, sees) =>
+      file.write(() => {
+        const there = inSlot.get(session.userId, session.slot);
+        if ((there?.sessionId ?? null) !== sees) return there && toSession(there);
+        const { userId, slot, userName, sessionId, device, server, bootId, confirmed, since } = session;
+        replace.run(userId, slot, userName, sessionId, device, server, bootId, confirmed, since);
+        return "done";
+      }),
+    remove: (userId, slot, sessionId) => file.write(() => remove.run(userId, slot, sessionId).changes > 0),
+    list: (after, limit) => file.read(() => list.all(after, limit).map(toSession)),
+    // A logout that a power cut could undo would be none.
+    revoke: (sessionId, until) =>
+      file.durably(() => {
+        forgetRevoked.run(Date.now());
+        revoke.run(sessionId, until);
+      }),
+    isRevoked: (sessionId) => file.read(() => isRevoked.get(sessionId, Date.now()) !== null),
+  };
+}
+
+function toSession(row: Row): Session {
+  return { ...row, confirmed: row.confirmed === 1 };
+}

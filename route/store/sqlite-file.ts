@@ -1,0 +1,181 @@
+/** One database file: how it is opened, its transactions, and what is wrong with it. */
+import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { ConfigError } from "../../common/config.ts";
+import { CimError } from "../../proto/status.ts";
+import { ensureSchema } from "./sqlite-schema.ts";
+
+export const MEMORY = ":memory:";
+
+/** How long a call waits for another process that writes to the same file. */
+const BUSY_TIMEOUT_MS = 2000;
+const CACHE_KIB = 32 * 1024;
+/** What the write-ahead log is cut back to after a burst. */
+const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
+/** While something is wrong, `trouble()` tries to write this much, this often. */
+const ROOM_BYTES = 64 * 1024;
+const ROOM_EVERY_MS = 1000;
+
+// https://sqlite.org/rescode.html: what may be wrong with a file, a disk or another process, by primary code.
+// Anything else (a constraint, a wrong statement) is a bug of ours.
+const BUSY = 5;
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+const FAILURES = new Set([3, BUSY, 6, 7, 8, 10, CORRUPT, 13, 14, 15, NOT_A_DATABASE]);
+
+type Durability = "FULL" | "NORMAL";
+
+/**
+ * One connection, since all calls of a process take turns anyway: of two, each commit of one would make the other
+ * drop its whole cache. Durability is switched between transactions instead.
+ */
+export class SqliteFile {
+  readonly #db: Database;
+  readonly #statements: Statement[] = [];
+  readonly #begin: Statement;
+  readonly #beginRead: Statement;
+  readonly #commit: Statement;
+  readonly #rollback: Statement;
+  readonly #fillRoom: Statement;
+  readonly #emptyRoom: Statement;
+  #durability: Durability = "FULL";
+  #trouble: { text: string; lasting: boolean } | null = null;
+  #triedAt = 0;
+  #closed = false;
+
+  /** @throws ConfigError, in one line, when the file cannot be used */
+  constructor(readonly name: string) {
+    this.#db = open(name);
+    this.#begin = this.prepare("BEGIN IMMEDIATE");
+    this.#beginRead = this.prepare("BEGIN");
+    this.#commit = this.prepare("COMMIT");
+    this.#rollback = this.prepare("ROLLBACK");
+    this.#fillRoom = this.prepare("INSERT INTO room (id, filler) VALUES (1, zeroblob(?))");
+    this.#emptyRoom = this.prepare("DELETE FROM room WHERE id = 1");
+  }
+
+  prepare<Row, Params extends SQLQueryBindings[] = SQLQueryBindings[]>(sql: string): Statement<Row, Params> {
+    const statement = this.#db.prepare(sql);
+    this.#statements.push(statement);
+    return statement as unknown as Statement<Row, Params>;
+  }
+
+  /** Runs `work` in a transaction that is on the disk, not only with the kernel, before this resolves. */
+  async durably<T>(work: () => T): Promise<T> {
+    return this.#write(work, "FULL");
+  }
+
+  /** Runs `work` in a transaction that outlives the process at once, and a power cut once a later `durably` has resolved. */
+  async write<T>(work: () => T): Promise<T> {
+    return this.#write(work, "NORMAL");
+  }
+
+  /** Runs `work`, which only reads, on one state of the file: several reads cost a fifth of what they do alone. */
+  async read<T>(work: () => T): Promise<T> {
+    return this.#guard(() => this.#inTransaction(this.#beginRead, work));
+  }
+
+  /** What is wrong, in words; null once writing works (again), which it finds out for itself. */
+  trouble(): string | null {
+    if (this.#trouble === null || this.#trouble.lasting) return this.#trouble?.text ?? null;
+    const now = Date.now();
+    if (now - this.#triedAt >= ROOM_EVERY_MS && !this.#closed) {
+      this.#triedAt = now;
+      this.#tryRoom();
+    }
+    return this.#trouble?.text ?? null;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const statement of this.#statements) statement.finalize();
+    this.#db.close();
+  }
+
+  #write<T>(work: () => T, durability: Durability): T {
+    return this.#guard(() => {
+      if (this.#durability !== durability) {
+        this.#db.run(`PRAGMA synchronous = ${durability}`);
+        this.#durability = durability;
+      }
+      const result = this.#inTransaction(this.#begin, work);
+      if (this.#trouble && !this.#trouble.lasting) this.#trouble = null;
+      return result;
+    });
+  }
+
+  #inTransaction<T>(begin: Statement, work: () => T): T {
+    begin.run();
+    try {
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors, a full disk among them.
+      if (this.#db.inTransaction) this.#rollback.run();
+      throw error;
+    }
+  }
+
+  #guard<T>(work: () => T): T {
+    if (this.#closed) throw new CimError("FALLBACK", `${this.name} is closed`);
+    try {
+      return work();
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      const text = `${this.name}: ${error.message} (${error.code})`;
+      const code = error.errno & 0xff;
+      if (code !== BUSY && !this.#trouble?.lasting) {
+        this.#trouble = { text, lasting: code === CORRUPT || code === NOT_A_DATABASE };
+        this.#triedAt = Date.now();
+      }
+      throw new CimError("FALLBACK", text, { cause: error });
+    }
+  }
+
+  // A commit of some size, since the write-ahead log may have room for a small one on a full disk.
+  #tryRoom(): void {
+    try {
+      this.#write(() => this.#fillRoom.run(ROOM_BYTES), "FULL");
+      this.#write(() => this.#emptyRoom.run(), "FULL");
+    } catch (error) {
+      if (!(error instanceof CimError)) throw error;
+    }
+  }
+}
+
+function open(name: string): Database {
+  const file = name === MEMORY ? name : resolve(name);
+  let db: Database | undefined;
+  try {
+    if (file !== MEMORY) makeFile(file);
+    db = new Database(file, { readwrite: true, strict: true });
+    db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    const mode = db.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get()!.journal_mode;
+    if (file !== MEMORY && mode !== "wal") {
+      throw new Error(`the file system does not support a write-ahead log (journal mode ${mode})`);
+    }
+    db.run(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
+    db.run(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
+    ensureSchema(db, name);
+    return db;
+  } catch (error) {
+    db?.close();
+    if (error instanceof ConfigError) throw error;
+    const text = (error as Error).message;
+    throw new ConfigError(`CIM_STORE, CIM_DATA: cannot use ${name}: ${text}`, { cause: error });
+  }
+}
+
+// SQLite gives its write-ahead log the mode of the file: password hashes are for this user's eyes.
+function makeFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, "a", 0o600));
+  chmodSync(file, 0o600);
+}
+
+function isFailure(error: unknown): error is SQLiteError & { code: string } {
+  return error instanceof SQLiteError && FAILURES.has(error.errno & 0xff);
+}

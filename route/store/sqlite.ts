@@ -1,0 +1,24 @@
+import { sqliteAccounts } from "./accounts-sqlite.ts";
+import { sqliteCursors } from "./cursors-sqlite.ts";
+import { sqliteLog } from "./log-sqlite.ts";
+import { sqliteSessions } from "./sessions-sqlite.ts";
+import { SqliteFile } from "./sqlite-file.ts";
+import type { Store } from "./store.ts";
+import { memoryThrottle } from "./throttle-memory.ts";
+
+/**
+ * The embedded engine: everything in one file, or with ":memory:" in none.
+ * @throws ConfigError, in one line, when the file cannot be used
+ */
+export async function openSqlite(name: string): Promise<Store> {
+  const file = new SqliteFile(name);
+  return {
+    accounts: sqliteAccounts(file),
+    sessions: sqliteSessions(file),
+    log: sqliteLog(file),
+    cursors: sqliteCursors(file),
+    throttle: memoryThrottle(),
+    trouble: () => file.trouble(),
+    close: async () => file.close(),
+  };
+}

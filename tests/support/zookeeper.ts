@@ -139,7 +139,7 @@ export class Ensemble {
 export async function startEnsemble(options: ZooKeeperOptions = {}): Promise<Ensemble> {
   const ports = await freePorts(9);
   const peers = [1, 2, 3].map((id) => `server.${id}=127.0.0.1:${ports[id + 2]}:${ports[id + 5]}`);
-  const quorum = [...peers, "initLimit=40", "syncLimit=20", ""].join("\n");
+  const quorum = [...peers, "initLimit=40", "syncLimit=4", ""].join("\n");
   const members: ZooKeeper[] = [];
   for (const id of [1, 2, 3]) {
     const directory = await mkdtemp(join(tmpdir(), "cim-zookeeper-"));

@@ -79,7 +79,8 @@ export class Presence {
   }
 
   /** A connection with a token of this session is there: the session stands, or the goodbye says why it does not. */
-  async confirm(session: Session): Promise<Admission> {
+  async confirm(claimed: Session): Promise<Admission> {
+    const session = { ...claimed, confirmed: true, since: this.#now() };
     if (await this.#parts.sessions.isRevoked(session.sessionId)) return { goodbye: "logged_out" };
     const holder = await this.#holder(session.userId, session.slot);
     if (holder?.sessionId === session.sessionId && holder.confirmed) return { session: holder };

@@ -18,7 +18,7 @@ let closed: [string, string][];
 beforeEach(async () => {
   store = await openSqlite(":memory:");
   alice.userId = (await store.accounts.register("alice", null)).account.userId;
-  now = 1_000_000;
+  now = Date.now();
   gone = new Set();
   closed = [];
 });
@@ -170,7 +170,7 @@ async function connected(
   device = "phone",
 ): Promise<Session & OwnSession> {
   const claim = await presence.claim(alice, device, server, null);
-  await presence.confirm({ ...claim, confirmed: true });
+  await presence.confirm(claim);
   return { ...claim, confirmed: true };
 }
 

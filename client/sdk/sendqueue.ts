@@ -14,12 +14,14 @@ export interface Outgoing {
 }
 
 /** A server's word about one message: accepted as `seq`, or the refusal. */
-export type Answer = { messageId: string; receipt: Receipt } | { messageId: string; refusal: CimError };
+export type Answer = Omit<Receipt, "conversation"> | { messageId: string; refusal: CimError };
 
 export interface SendQueueOptions {
   timeoutMs: number;
   /** Milliseconds before try number `attempt`. */
   backoff: (attempt: number) => number;
+  /** A message was accepted as `seq`, even if too late for whoever sent it. */
+  accepted: (conversation: string, seq: number) => void;
 }
 
 /** What one Send frame holds at most: a longer queue would only make its answer later. */
@@ -93,7 +95,7 @@ export class SendQueue {
     for (const [i, item] of this.#underWay.entries()) {
       const answer = answers[i];
       if (answer?.messageId !== item.outgoing.messageId) again.push(item);
-      else if ("receipt" in answer) this.#settle(item, () => item.resolve(answer.receipt));
+      else if (!("refusal" in answer)) this.#accepted(item, answer);
       else if (mayPass(answer.refusal)) again.push(item);
       else this.#settle(item, () => item.reject(answer.refusal));
     }
@@ -140,6 +142,12 @@ export class SendQueue {
   #return(items: Item[]): void {
     this.#underWay = [];
     this.#waiting = [...items.filter((item) => !item.settled), ...this.#waiting];
+  }
+
+  #accepted(item: Item, answer: Omit<Receipt, "conversation">): void {
+    const { conversation } = item.outgoing;
+    this.#options.accepted(conversation, answer.seq);
+    this.#settle(item, () => item.resolve({ conversation, ...answer }));
   }
 
   #settle(item: Item, how: () => void): void {

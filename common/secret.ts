@@ -1,5 +1,5 @@
 /** The secret that servers and routes share: given, or made once and kept in the data directory. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "./config.ts";
 
@@ -33,17 +33,19 @@ function readSecret(file: string): string | null {
 
 function makeSecret(dataDirectory: string, file: string): string {
   const secret = crypto.getRandomValues(new Uint8Array(SECRET_BYTES)).toHex();
+  const draft = `${file}.${process.pid}`;
   try {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
-    // Exclusive: two processes that start at once agree on the one that was first.
-    writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: "wx" });
-    chmodSync(file, 0o600);
+    writeFileSync(draft, `${secret}\n`, { mode: 0o600 });
+    // Two processes that start at once agree on the one that was first, and none ever reads half a secret.
+    linkSync(draft, file);
+    return secret;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST")
-      return readSecret(file) ?? makeSecret(dataDirectory, file);
-    throw new ConfigError(`CIM_DATA=${dataDirectory}: cannot write there: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const made = (error as NodeJS.ErrnoException).code === "EEXIST" ? readSecret(file) : null;
+    if (made) return made;
+    const why = `cannot make ${file}: ${(error as Error).message}`;
+    throw new ConfigError(`CIM_DATA=${dataDirectory}: ${why}`, { cause: error });
+  } finally {
+    rmSync(draft, { force: true });
   }
-  return secret;
 }

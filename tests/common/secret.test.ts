@@ -1,0 +1,42 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findSecret } from "../../common/secret.ts";
+
+const cleanups: (() => void)[] = [];
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+test("a secret is made once, for its owner alone, and is the same from then on", () => {
+  const data = join(directory(), "data");
+  const made = findSecret("", data, true);
+  expect([made.length, findSecret("", data, true), findSecret("", data, false)]).toEqual([64, made, made]);
+  expect(readdirSync(data)).toEqual(["secret"]);
+  expect(statSync(join(data, "secret")).mode & 0o777).toBe(0o600);
+});
+
+test("a secret that is given is used, and nothing is written", () => {
+  const data = join(directory(), "data");
+  expect(findSecret("given by the operator", data, true)).toBe("given by the operator");
+  expect(() => statSync(data)).toThrow("ENOENT");
+});
+
+test("who may make none says which one to set", () => {
+  expect(() => findSecret("", directory(), false)).toThrow("set the CIM_SECRET that the route has");
+});
+
+// The start used to recurse for ever on what a full disk had left behind.
+test("an empty secret, as a full disk leaves it, is an error that names the file", () => {
+  const data = directory();
+  writeFileSync(join(data, "secret"), "");
+  expect(() => findSecret("", data, true)).toThrow(`cannot make ${join(data, "secret")}`);
+});
+
+function directory(): string {
+  const made = mkdtempSync(join(tmpdir(), "cim-secret-"));
+  cleanups.push(() => rmSync(made, { recursive: true }));
+  return made;
+}

@@ -1,0 +1,212 @@
+/**
+ * Every call there is: where, what it takes, what it answers. The handlers are typed by this table, requests are
+ * checked against it, and /openapi.json is made from it. CIM v2's calls and fields come first; a request with none
+ * but those is answered with none but those.
+ */
+import { z } from "zod";
+import type { StatusName } from "../proto/status.ts";
+import {
+  COMMON,
+  device,
+  messageData,
+  messageId,
+  messageText,
+  newPassword,
+  peer,
+  queryNumber,
+  text,
+  userId,
+  userName,
+  wholeNumber,
+} from "./schemas.ts";
+
+export interface Endpoint<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
+  method: "POST" | "GET";
+  path: string;
+  summary: string;
+  /** Whose token it takes in `password` mode. */
+  token: "none" | "any" | "user's";
+  /** The JSON body of a POST, the query of a GET. */
+  takes: I;
+  /** The answer's dataBody. */
+  answers: O;
+  /** What it may answer beside 9000, 3000 and 4000. */
+  may: readonly StatusName[];
+}
+
+/** Users of one page of /onlineUser, and messages of one of /history, at most. */
+export const MAX_USERS = 1000;
+export const MAX_HISTORY = 200;
+/** Messages in one `batchMsg`. */
+export const MAX_BATCH = 100;
+
+const batch = z
+  .array(messageText, { error: "want a list of texts" })
+  .min(1, { error: "want at least one text" })
+  .max(MAX_BATCH, { error: `limit ${MAX_BATCH} texts` })
+  .meta({ description: "Several texts, in order, instead of one" });
+
+const content = {
+  msg: messageText.nullish(),
+  batchMsg: batch.nullish(),
+  messageId: messageId.nullish(),
+  data: messageData.nullish(),
+};
+
+const account = z.object({ userId, userName });
+
+const placed = z.object({
+  messageId,
+  seq: z.int().meta({ description: "Its place in the conversation; 0 when it was refused" }),
+  conversation: z.string(),
+  code: z.string().optional().meta({ description: "Only in a batch of which a part was refused" }),
+});
+
+const sent = z
+  .union([z.null(), placed, z.array(placed)])
+  .meta({ description: "null for a CIM v2 request; a list for a batch" });
+
+export const API = {
+  registerAccount: {
+    method: "POST",
+    path: "/registerAccount",
+    summary: "Make an account, or find the one of this name",
+    token: "none",
+    takes: z.object({ userName, ...COMMON, password: newPassword.nullish(), device: device.nullish() }),
+    answers: account,
+    may: ["ACCOUNT_MISMATCH", "RATE_LIMITED"],
+  },
+  login: {
+    method: "POST",
+    path: "/login",
+    summary: "Log in, or take a session back with its token, and be given a server",
+    token: "none",
+    takes: z.object({
+      userId: userId.nullish(),
+      userName: userName.nullish(),
+      ...COMMON,
+      password: text("a password").nullish().meta({ format: "password" }),
+      device: device.nullish(),
+    }),
+    answers: z.object({
+      ip: z.string(),
+      cimServerPort: z.int(),
+      httpPort: z.int(),
+      userId: userId.optional(),
+      userName: userName.optional(),
+      sessionId: z.string().optional(),
+      token: z
+        .string()
+        .optional()
+        .meta({ description: "Proof of the session, for the server and for calls" }),
+      expiresAt: z.int().optional().meta({ description: "When the token ends, milliseconds since 1970" }),
+      tls: z.boolean().optional().meta({ description: "Whether the server's listeners speak TLS" }),
+    }),
+    may: ["REPEAT_LOGIN", "NO_SERVER", "ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED"],
+  },
+  offLine: {
+    method: "POST",
+    path: "/offLine",
+    summary: "Log out: the token's session, or without a token the user",
+    token: "user's",
+    takes: z.object({ userId, ...COMMON }),
+    answers: z.null(),
+    may: ["UNAUTHORIZED", "FORBIDDEN"],
+  },
+  p2pRoute: {
+    method: "POST",
+    path: "/p2pRoute",
+    summary: "Send to one account; 7000 says that it is stored and the receiver offline",
+    token: "user's",
+    takes: z.object({
+      userId: userId.meta({ description: "The sender" }),
+      receiveUserId: userId.meta({ description: "The receiver" }),
+      ...COMMON,
+      ...content,
+    }),
+    answers: sent,
+    may: ["RECEIVER_OFFLINE", "ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED", "FALLBACK"],
+  },
+  groupRoute: {
+    method: "POST",
+    path: "/groupRoute",
+    summary: "Send to everyone online",
+    token: "user's",
+    takes: z.object({ userId: userId.meta({ description: "The sender" }), ...COMMON, ...content }),
+    answers: sent,
+    may: ["ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED", "FALLBACK"],
+  },
+  onlineUser: {
+    method: "GET",
+    path: "/onlineUser",
+    summary: 'Who is online, by userId; a header `Link: <…>; rel="next"` says where it goes on',
+    token: "any",
+    takes: z.object({
+      ...COMMON,
+      limit: queryNumber(1, MAX_USERS, MAX_USERS).meta({ description: "Users in one answer" }),
+      after: queryNumber(0, Number.MAX_SAFE_INTEGER, 0).meta({
+        description: "Only those with a higher userId",
+      }),
+      prefix: text("the start of a name").max(64, { error: "limit 64 characters" }).optional(),
+    }),
+    answers: z.array(account),
+    may: ["UNAUTHORIZED"],
+  },
+  fetchOfflineMsgs: {
+    method: "POST",
+    path: "/fetchOfflineMsgs",
+    summary: "Have what was kept for a CIM v2 client sent over its connection",
+    token: "user's",
+    takes: z.object({ receiveUserId: userId, ...COMMON }),
+    answers: z.null(),
+    may: ["UNAUTHORIZED", "FORBIDDEN"],
+  },
+  history: {
+    method: "POST",
+    path: "/history",
+    summary: "Read a conversation backwards, in pages, each oldest first",
+    token: "user's",
+    takes: z.object({
+      peer,
+      ...COMMON,
+      userId: userId.nullish().meta({ description: "Who reads; the token's user when left out" }),
+      before: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+        .nullish()
+        .meta({ description: "Only messages before this seq" }),
+      limit: wholeNumber(1, MAX_HISTORY).nullish(),
+    }),
+    answers: z.object({
+      messages: z.array(
+        z.object({
+          seq: z.int(),
+          messageId: z.string(),
+          sendUserId: userId,
+          sendUserName: z.string(),
+          at: z.int().meta({ description: "When it was accepted, milliseconds since 1970" }),
+          msg: z.string().optional(),
+          data: z.string().optional().meta({ contentEncoding: "base64" }),
+        }),
+      ),
+      before: z
+        .int()
+        .nullable()
+        .meta({ description: "Where the page before this one ends; null: there is none" }),
+    }),
+    may: ["UNAUTHORIZED", "FORBIDDEN"],
+  },
+  account: {
+    method: "GET",
+    path: "/account",
+    summary: "Find an account by its exact name",
+    token: "any",
+    takes: z.object({ ...COMMON, name: userName }),
+    answers: account,
+    may: ["ACCOUNT_MISMATCH", "UNAUTHORIZED", "RATE_LIMITED"],
+  },
+} as const satisfies Record<string, Endpoint>;
+
+export type Api = typeof API;
+export type CallName = keyof Api;
+/** What a call is made with, and what its answer holds: for clients. */
+export type Takes<N extends CallName> = z.input<Api[N]["takes"]>;
+export type Answers<N extends CallName> = z.output<Api[N]["answers"]>;

@@ -1,0 +1,132 @@
+/** The route's HTTP: every call of the table, one way to answer, and one place where errors become answers. */
+import { type Context, Hono } from "hono";
+import type { Config } from "../common/config.ts";
+import type { Link } from "../common/link.ts";
+import type { Logger } from "../common/logger.ts";
+import { CimError, STATUS, type StatusName } from "../proto/status.ts";
+import { clientAddress } from "./address.ts";
+import { API, type CallName, type Endpoint } from "./api.ts";
+import type { Callers } from "./caller.ts";
+import type { Answer, Calls } from "./calls.ts";
+import { type Assets, docs } from "./docs.ts";
+import { envelope, type Reply } from "./envelope.ts";
+import type { InternalName, internalCalls } from "./internal.ts";
+import type { Origin } from "./login.ts";
+import type { Metrics } from "./metrics.ts";
+import { openApi, version } from "./openapi.ts";
+import { check, readJson, show } from "./request.ts";
+
+export interface AppParts {
+  config: Pick<Config, "maxBodyBytes" | "trustedProxies">;
+  calls: Calls;
+  internal: ReturnType<typeof internalCalls>;
+  callers: Callers;
+  link: Link;
+  metrics: Metrics;
+  /** What keeps the route from serving, in words. */
+  troubles: () => string[];
+  assets: Assets;
+  logger: Logger;
+}
+
+export interface Env {
+  Bindings: { client?: { address: string } };
+  Variables: { call: string; started: number; reqNo: string | null };
+}
+
+/** HTTP statuses of internal calls that were refused; those of the API are always 200. */
+const INTERNAL_STATUS: Partial<Record<StatusName, number>> = {
+  UNAUTHORIZED: 401,
+  INVALID: 400,
+  FAILURE: 500,
+};
+const UNAVAILABLE = 503;
+
+type Handler = (given: unknown, origin: Origin) => Promise<Answer<unknown>>;
+
+export function createApp(parts: AppParts): Hono<Env> {
+  const { config, calls, internal, callers, link, metrics, logger } = parts;
+  const app = new Hono<Env>();
+
+  for (const [name, endpoint] of Object.entries(API) as [CallName, Endpoint][]) {
+    app.on(endpoint.method, endpoint.path, async (c) => {
+      begin(c, name);
+      const given =
+        endpoint.method === "POST" ? await readJson(c.req.raw, config.maxBodyBytes) : c.req.query();
+      c.set("reqNo", typeof given.reqNo === "string" ? given.reqNo : null);
+      const takes = check(endpoint.takes, given);
+      const answer = await (calls[name] as Handler)(takes, await originOf(c));
+      return reply(c, { status: "SUCCESS", ...answer });
+    });
+  }
+
+  for (const [name, answer] of Object.entries(internal) as [
+    InternalName,
+    (request: Request) => Promise<Response>,
+  ][]) {
+    app.post(`/internal/${name}`, async (c) => {
+      begin(c, name);
+      await link.admit(c.req.raw, "server");
+      const response = await answer(c.req.raw);
+      metrics.answered(name, STATUS.SUCCESS.code, performance.now() - c.get("started"));
+      return response;
+    });
+  }
+
+  app.get("/health", (c) => {
+    const troubles = parts.troubles();
+    return c.json(
+      { status: troubles.length === 0 ? "ok" : "trouble", troubles },
+      troubles.length === 0 ? 200 : UNAVAILABLE,
+    );
+  });
+  app.get("/metrics", async (c) =>
+    c.body(await metrics.render(), 200, { "content-type": metrics.contentType }),
+  );
+  app.get("/", (c) => c.json({ name: "cim-route", version, docs: "/docs", openapi: "/openapi.json" }));
+  app.get("/openapi.json", (c) => c.body(openApi(), 200, { "content-type": "application/json" }));
+  app.route("/docs", docs(parts.assets));
+
+  app.notFound((c) => {
+    begin(c, "other");
+    const detail = `${c.req.method} ${show(c.req.path)}: there is no such call, /docs lists those there are`;
+    return reply(c, { status: "INVALID", detail, httpStatus: 404 });
+  });
+
+  app.onError((error, c) => {
+    const failure = error instanceof CimError ? error : bug(error, c);
+    if (failure.status === "FALLBACK")
+      logger.warn({ call: c.get("call"), error }, "a call could not be served");
+    const isInternal = c.req.path.startsWith("/internal/");
+    const httpStatus = isInternal ? (INTERNAL_STATUS[failure.status] ?? UNAVAILABLE) : 200;
+    return reply(c, { status: failure.status, detail: failure.message, httpStatus });
+  });
+
+  return app;
+
+  function begin(c: Context<Env>, call: string): void {
+    c.set("call", call);
+    c.set("started", performance.now());
+    c.set("reqNo", null);
+  }
+
+  async function originOf(c: Context<Env>): Promise<Origin> {
+    const caller = await callers.identify(c.req.header("authorization") ?? null);
+    const forwardedFor = c.req.header("x-forwarded-for") ?? null;
+    return { caller, address: clientAddress(c.env?.client?.address, forwardedFor, config.trustedProxies) };
+  }
+
+  function reply(c: Context<Env>, answer: Omit<Reply, "reqNo">): Response {
+    metrics.answered(c.get("call"), STATUS[answer.status].code, performance.now() - c.get("started"));
+    return envelope({ ...answer, reqNo: c.get("reqNo") });
+  }
+
+  // Logged whole, told without detail: what was wrong is ours, and may hold what is not the caller's to see.
+  function bug(error: Error, c: Context<Env>): CimError {
+    logger.error(
+      { call: c.get("call"), error: error.stack ?? String(error), cause: error.cause },
+      "a call failed",
+    );
+    return new CimError("FAILURE");
+  }
+}

@@ -1,0 +1,86 @@
+/** What servers call: their clients' words in batches, and the leases of those who keep them here. */
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { z } from "zod";
+import type { Link } from "../common/link.ts";
+import type { ServerInstance } from "../common/registry/registry.ts";
+import type { Leases } from "../common/registry/route.ts";
+import { UplinkReplySchema, UplinkSchema } from "../proto/gen/link_pb.ts";
+import { CimError } from "../proto/status.ts";
+import type { Metrics } from "./metrics.ts";
+import { check, readBody, readJson } from "./request.ts";
+import type { Uplinks } from "./uplink.ts";
+
+export interface InternalParts {
+  link: Link;
+  uplinks: Uplinks;
+  /** Null when another registry keeps the servers. */
+  leases: Leases | null;
+  metrics: Metrics;
+}
+
+/** A server's batches are far smaller; with this nobody who knows the secret fills the memory by mistake. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+const MAX_ANNOUNCEMENT_BYTES = 16 * 1024;
+
+const port = z.int({ error: "want a port" }).min(1).max(65535);
+
+const announcement = z.object({
+  // CIM v2 splits "ip:port:httpPort" at the colons.
+  host: z
+    .string({ error: "want a host" })
+    .regex(/^[\w.-]{1,253}$/, { error: "want a host name or IPv4 address" }),
+  port,
+  httpPort: port,
+  bootId: z.string().min(1).max(64),
+  tls: z.boolean(),
+  version: z.string().max(64),
+  connections: z.int().min(0),
+  full: z.boolean(),
+}) satisfies z.ZodType<ServerInstance>;
+
+const departure = z.object({ address: z.string().max(300), bootId: z.string().max(64) });
+
+export type InternalName = "uplink" | "announce" | "leave";
+
+/** Each answers a request that Link.admit let in. */
+export function internalCalls(
+  parts: InternalParts,
+): Record<InternalName, (request: Request) => Promise<Response>> {
+  const { uplinks, metrics } = parts;
+
+  return {
+    async uplink(request) {
+      const uplink = decodeUplink(await readBody(request, MAX_BODY_BYTES));
+      metrics.uplinked(uplink.items.length);
+      const reply = toBinary(UplinkReplySchema, await uplinks.handle(uplink));
+      return new Response(reply, { headers: { "content-type": "application/x-protobuf" } });
+    },
+
+    async announce(request) {
+      const server = check(announcement, await readJson(request, MAX_ANNOUNCEMENT_BYTES));
+      return Response.json({ leaseMs: leases().announce(server) });
+    },
+
+    async leave(request) {
+      const { address, bootId } = check(departure, await readJson(request, MAX_ANNOUNCEMENT_BYTES));
+      leases().leave(address, bootId);
+      return Response.json({});
+    },
+  };
+
+  function leases(): Leases {
+    if (parts.leases) return parts.leases;
+    throw new CimError(
+      "FAILURE",
+      "this route keeps no leases: servers announce themselves elsewhere (CIM_REGISTRY)",
+    );
+  }
+}
+
+function decodeUplink(body: Uint8Array) {
+  try {
+    return fromBinary(UplinkSchema, body);
+  } catch (error) {
+    throw new CimError("INVALID", `not an encoded Uplink: ${(error as Error).message}`, { cause: error });
+  }
+}

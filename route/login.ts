@@ -1,0 +1,162 @@
+/** Accounts and sessions as clients make them: register, log in, take a session back. */
+import type { Config } from "../common/config.ts";
+import type { ServerInstance } from "../common/registry/registry.ts";
+import type { SessionToken, Tokens } from "../common/token.ts";
+import { CimError } from "../proto/status.ts";
+import type { Answers } from "./api.ts";
+import type { Caller } from "./caller.ts";
+import type { Guesses } from "./guesses.ts";
+import type { PasswordDesk } from "./passwords.ts";
+import type { OwnSession, Presence } from "./presence.ts";
+import type { Servers } from "./servers.ts";
+import type { Account, Accounts } from "./store/accounts.ts";
+import type { Session } from "./store/sessions.ts";
+
+/** The device of a client that names none. */
+const DEFAULT_DEVICE = "default";
+
+export interface LoginParts {
+  accounts: Accounts;
+  presence: Presence;
+  servers: Pick<Servers, "choose">;
+  tokens: Tokens;
+  passwords: PasswordDesk;
+  guesses: Guesses;
+  auth: Config["auth"];
+  tokenMs: number;
+}
+
+/** Where the request is from: who proved to be calling, and from which address (null: not limited). */
+export interface Origin {
+  caller: Caller;
+  address: string | null;
+}
+
+export interface Credentials {
+  userId?: number | null;
+  userName?: string | null;
+  password?: string | null;
+  device?: string | null;
+}
+
+export class Login {
+  readonly #parts: LoginParts;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The account of this name, made now or there before.
+   * @throws CimError INVALID without a password where one is required, ACCOUNT_MISMATCH when the name is taken by
+   * someone with another password, RATE_LIMITED
+   */
+  async register(
+    { userName, password }: { userName: string; password?: string | null },
+    { caller, address }: Origin,
+  ): Promise<Answers<"registerAccount">> {
+    const { accounts, passwords, guesses, auth } = this.#parts;
+    if (!password && auth === "password" && caller.kind !== "admin") {
+      throw new CimError("INVALID", "password is missing: want at least 8 characters (CIM_AUTH=password)");
+    }
+    let account = await accounts.byName(userName);
+    let created = false;
+    if (!account) {
+      if (caller.kind !== "admin") await guesses.registration(address);
+      const hash = password ? await passwords.hash(password) : null;
+      ({ account, created } = await accounts.register(userName, hash));
+    }
+    // Also for the second of two who registered the name at once.
+    if (!created) await this.#verify({ userName, password }, account, { caller, address });
+    return { userId: account.userId, userName: account.userName };
+  }
+
+  /**
+   * Credentials or a token → a server that answers → the claim. Nothing is kept before the claim, so a login that
+   * fails on the way is in nobody's way.
+   */
+  async login(given: Credentials, origin: Origin): Promise<Answers<"login">> {
+    const { caller } = origin;
+    const own = caller.kind === "user" ? caller.session : null;
+    const account = own ? this.#resumed(given, own) : await this.#authenticated(given, origin);
+    const device = given.device ?? own?.device ?? DEFAULT_DEVICE;
+    const isNew = origin.caller.kind !== "nobody" || !!given.password || !!given.device;
+    const { server, session } = await this.#place(account, device, own, isNew);
+    const where = { ip: server.host, cimServerPort: server.port, httpPort: server.httpPort };
+    return isNew ? { ...where, tls: server.tls, ...(await this.#signed(session)) } : where;
+  }
+
+  async #place(
+    account: { userId: number; userName: string },
+    device: string,
+    own: OwnSession | null,
+    tokenLogin: boolean,
+  ): Promise<{ server: ServerInstance; session: Session }> {
+    const { presence, servers, auth } = this.#parts;
+    await presence.mayLogin(account.userId, device, own);
+    // A CIM v2 server knows no tokens, and believes whoever names a user.
+    const server = await servers.choose(account.userId, tokenLogin || auth === "password" ? "ours" : "any");
+    return { server, session: await presence.claim(account, device, server, own) };
+  }
+
+  /** The account a token names; what else the request names must agree with it. */
+  #resumed(given: Credentials, token: SessionToken): { userId: number; userName: string } {
+    const { userId, userName, device } = token;
+    const agrees =
+      (given.userId ?? userId) === userId &&
+      (given.userName ?? userName) === userName &&
+      (given.device ?? device) === device;
+    if (!agrees) {
+      throw new CimError("FORBIDDEN", `the token is of user ${userId} on another device, or of another user`);
+    }
+    return { userId, userName };
+  }
+
+  async #authenticated(given: Credentials, origin: Origin): Promise<Account> {
+    const { accounts } = this.#parts;
+    const { userId, userName } = given;
+    if (!userName && (!userId || origin.caller.kind !== "admin")) {
+      throw new CimError("INVALID", "userName is missing: want a name");
+    }
+    const account = userName ? await accounts.byName(userName) : await accounts.byId(userId!);
+    return this.#verify(given, account, origin);
+  }
+
+  /**
+   * The account, if these are its credentials. Whether there is one of this name is told by neither the answer nor
+   * the time it takes.
+   */
+  async #verify(given: Credentials, account: Account | null, { caller, address }: Origin): Promise<Account> {
+    const { passwords, guesses, auth } = this.#parts;
+    const { userId, userName, password } = given;
+    const named = account !== null && (userId ?? account.userId) === account.userId ? account : null;
+    const hash = named?.passwordHash ?? null;
+    const needsPassword = auth === "password" || hash !== null;
+    if (caller.kind !== "admin" && (needsPassword || password)) {
+      if (!password) throw new CimError("ACCOUNT_MISMATCH", "password is missing: this account needs one");
+      const right = await guesses.attempt(userName ?? String(userId), address, () =>
+        passwords.verify(password, hash),
+      );
+      if (!right) throw new CimError("ACCOUNT_MISMATCH");
+    }
+    if (!named) throw new CimError("ACCOUNT_MISMATCH");
+    return named;
+  }
+
+  async #signed(session: Session): Promise<Partial<Answers<"login">>> {
+    const { userId, userName, sessionId, device, bootId } = session;
+    const issuedAt = Date.now();
+    const expiresAt = issuedAt + this.#parts.tokenMs;
+    const token = {
+      kind: "session",
+      userId,
+      userName,
+      sessionId,
+      device,
+      bootId,
+      issuedAt,
+      expiresAt,
+    } as const;
+    return { userId, userName, sessionId, token: await this.#parts.tokens.sign(token), expiresAt };
+  }
+}

@@ -1,0 +1,92 @@
+/** The API's description, made from the table that requests are checked against (https://spec.openapis.org/oas/v3.1.1). */
+import { z } from "zod";
+import packageJson from "../package.json" with { type: "json" };
+import { STATUS, type StatusName } from "../proto/status.ts";
+import { API, type Endpoint } from "./api.ts";
+
+export const version = packageJson.version;
+
+const ALWAYS = ["SUCCESS", "INVALID", "FAILURE"] as const;
+
+const DESCRIPTION = `Accounts, logins and messages of CIM. Every handled outcome is HTTP 200 with a \`code\`; CIM v2
+calls are served as they are, and whoever sends something new gets the new fields of the answer.`;
+
+const TOKEN: Record<Endpoint["token"], string> = {
+  none: "",
+  any: "Needs a token with `CIM_AUTH=password`.",
+  "user's": "Needs the token of that very user, or the admin key, with `CIM_AUTH=password`.",
+};
+
+let made: string | null = null;
+
+/** The document, as JSON text. */
+export function openApi(): string {
+  made ??= JSON.stringify({
+    openapi: "3.1.1",
+    info: {
+      title: "CIM route",
+      version,
+      description: DESCRIPTION,
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    paths: Object.fromEntries(
+      Object.entries(API).map(([name, endpoint]) => [endpoint.path, path(name, endpoint)]),
+    ),
+    components: {
+      securitySchemes: {
+        token: { type: "http", scheme: "bearer", description: "The token of a login, or the admin key" },
+      },
+    },
+  });
+  return made;
+}
+
+function path(name: string, endpoint: Endpoint) {
+  const { method, summary, token, takes, answers, may } = endpoint;
+  const operation = {
+    operationId: name,
+    summary,
+    description: TOKEN[token],
+    security: token === "none" ? [{}, { token: [] }] : [{ token: [] }, {}],
+    ...(method === "POST" ? { requestBody: json(schemaOf(takes, "input")) } : { parameters: query(takes) }),
+    responses: {
+      "200": { description: codes([...ALWAYS, ...may]), ...json(envelopeOf(schemaOf(answers, "output"))) },
+    },
+  };
+  return { [method.toLowerCase()]: operation };
+}
+
+function json(schema: object) {
+  return { content: { "application/json": { schema } } };
+}
+
+function envelopeOf(dataBody: object) {
+  return {
+    type: "object",
+    properties: {
+      code: { type: "string", examples: [STATUS.SUCCESS.code] },
+      message: { type: "string", examples: [STATUS.SUCCESS.text] },
+      reqNo: { type: ["string", "null"], description: "The request's" },
+      dataBody: { anyOf: [dataBody, { type: "null" }], description: "null unless the code is 9000 or 7000" },
+    },
+    required: ["code", "message", "reqNo", "dataBody"],
+  };
+}
+
+function query(takes: z.ZodObject) {
+  return Object.entries(takes.shape).map(([name, field]) => ({
+    name,
+    in: "query",
+    required: !(field as z.ZodType).safeParse(undefined).success,
+    schema: schemaOf(field as z.ZodType, "input"),
+  }));
+}
+
+function schemaOf(schema: z.ZodType, io: "input" | "output"): object {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io });
+  return rest;
+}
+
+function codes(names: StatusName[]): string {
+  return names.map((name) => `- \`${STATUS[name].code}\` ${STATUS[name].text}`).join("\n");
+}

@@ -1,0 +1,90 @@
+/** The route: everything wired together, from a request to its answer. */
+import type { Config } from "../common/config.ts";
+import type { Link } from "../common/link.ts";
+import type { Logger } from "../common/logger.ts";
+import type { Directory } from "../common/registry/registry.ts";
+import type { Leases } from "../common/registry/route.ts";
+import type { Tokens } from "../common/token.ts";
+import { Accept } from "./accept.ts";
+import { createApp } from "./app.ts";
+import { Callers } from "./caller.ts";
+import { calls } from "./calls.ts";
+import { Deliver } from "./deliver.ts";
+import type { Assets } from "./docs.ts";
+import { Guesses } from "./guesses.ts";
+import { internalCalls } from "./internal.ts";
+import { Login } from "./login.ts";
+import { Metrics } from "./metrics.ts";
+import { PasswordDesk, type Passwords } from "./passwords.ts";
+import { Presence } from "./presence.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { Servers } from "./servers.ts";
+import type { Store } from "./store/store.ts";
+import { SyncPages } from "./sync.ts";
+import { Uplinks } from "./uplink.ts";
+
+export interface RouteOptions {
+  config: Config;
+  /** Closed by who opened it, after the route. */
+  store: Store;
+  directory: Directory;
+  /** The same as `directory` where the route keeps the servers itself, else null. */
+  leases: Leases | null;
+  tokens: Tokens;
+  link: Link;
+  passwords: Passwords;
+  assets: Assets;
+  log: Logger;
+}
+
+export interface Route {
+  /** @param client who called, for limits per address; left out, none applies */
+  fetch(request: Request, client?: { address: string }): Promise<Response>;
+  close(): Promise<void>;
+}
+
+export function openRoute(options: RouteOptions): Route {
+  const { config, store, directory, leases, tokens, link, passwords, assets, log: logger } = options;
+  const { accounts, sessions, cursors, log, throttle } = store;
+  const { auth, adminKey, tokenMs, loginPolicy: policy } = config;
+
+  const servers = new Servers({ directory, link, pick: config.pick, logger });
+  const callers = new Callers({ accounts, sessions, tokens, auth, adminKey });
+  const presence = new Presence({
+    sessions,
+    cursors,
+    directory,
+    policy,
+    tokenMs,
+    close: (session, reason) => deliver.close(session, reason),
+  });
+  const deliver = new Deliver({ log, servers, live: (userIds) => presence.live(userIds), policy, logger });
+  const rates = new RateLimit(config.maxMessagesPerSecond);
+  const accept = new Accept({ log, deliver, knows: (userId) => callers.knows(userId), rates });
+  const sync = new SyncPages(log, cursors);
+  const uplinks = new Uplinks({ presence, accept, cursors, sync, logger });
+  const guesses = new Guesses(throttle, config.maxFailedLogins);
+  const desk = new PasswordDesk(passwords);
+  const login = new Login({ accounts, presence, servers, tokens, passwords: desk, guesses, auth, tokenMs });
+  const metrics = new Metrics(() => directory.servers().length);
+
+  const app = createApp({
+    config,
+    calls: calls({ store, callers, login, presence, accept, deliver }),
+    internal: internalCalls({ link, uplinks, leases, metrics }),
+    callers,
+    link,
+    metrics,
+    troubles: () => [store.trouble(), directory.trouble()].filter((trouble) => trouble !== null),
+    assets,
+    logger,
+  });
+
+  return {
+    fetch: async (request, client) => app.fetch(request, { client }),
+    async close() {
+      deliver.stop();
+      servers.close();
+    },
+  };
+}

@@ -1,0 +1,164 @@
+/** The servers as the route uses them: which one a login is given, and how one is called. */
+import type { Config } from "../common/config.ts";
+import type { Link } from "../common/link.ts";
+import type { Logger } from "../common/logger.ts";
+import { addressOf, type Directory, type ServerInstance } from "../common/registry/registry.ts";
+import { CimError } from "../proto/status.ts";
+import { PICKS } from "./pick.ts";
+
+/** A server that answered this lately is not asked again before a login is sent there. */
+const ANSWERED_LATELY_MS = 1000;
+const PROBE_TIMEOUT_MS = 1000;
+/** How long one that did not answer is picked only when no other is left. */
+const SET_ASIDE_MS = 3 * 1000;
+
+/** Any server, or only those of ours: a CIM v2 server does not understand a login with a token. */
+export type Wanted = "any" | "ours";
+
+export interface ServersParts {
+  directory: Directory;
+  link: Link;
+  pick: Config["pick"];
+  logger: Logger;
+}
+
+/** What was last seen of one start of a server. */
+interface Seen {
+  answeredAt: number;
+  failedAt: number;
+  probe: Promise<boolean> | null;
+}
+
+export class Servers {
+  readonly #parts: ServersParts;
+  readonly #seen = new Map<string, Seen>();
+  // Logins sent to a server since it last said how many connections it has: a renewal is a new object.
+  readonly #sent = new WeakMap<ServerInstance, number>();
+  readonly #unwatch: () => void;
+  #listed: readonly ServerInstance[] = [];
+  #byAddress = new Map<string, ServerInstance>();
+  #turn = 0;
+
+  constructor(parts: ServersParts) {
+    this.#parts = parts;
+    this.#unwatch = parts.directory.watch(() => this.#forget());
+  }
+
+  /**
+   * A server for this user's login: one that is alive, takes newcomers and answers.
+   * @throws CimError NO_SERVER when there is none
+   */
+  async choose(userId: number, wanted: Wanted = "any"): Promise<ServerInstance> {
+    const left = this.alive().filter((server) => !server.full && (wanted === "any" || server.bootId !== ""));
+    while (left.length > 0) {
+      const server = this.#pick(left, userId);
+      if (await this.#answers(server)) {
+        this.#sent.set(server, (this.#sent.get(server) ?? 0) + 1);
+        return server;
+      }
+      left.splice(left.indexOf(server), 1);
+    }
+    const alive = this.alive().length;
+    throw new CimError("NO_SERVER", alive === 0 ? undefined : `none of ${alive} servers takes a login`);
+  }
+
+  /** In a stable order, those that take no newcomers included. */
+  alive(): readonly ServerInstance[] {
+    return this.#parts.directory.servers();
+  }
+
+  /** This start of the server at `address`, if it is alive. */
+  find(address: string, bootId: string): ServerInstance | null {
+    const listed = this.alive();
+    if (listed !== this.#listed) {
+      this.#listed = listed;
+      this.#byAddress = new Map(listed.map((server) => [addressOf(server), server]));
+    }
+    const server = this.#byAddress.get(address);
+    return server?.bootId === bootId ? server : null;
+  }
+
+  state(address: string, bootId: string): "alive" | "gone" | "unknown" {
+    return this.#parts.directory.state(address, bootId);
+  }
+
+  /**
+   * Hands an encoded link.Downlink to a server, and answers the encoded link.DownlinkReply.
+   * @throws CimError as Link.post
+   */
+  async post(server: ServerInstance, body: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+    const seen = this.#seenOf(server);
+    try {
+      const answer = await this.#parts.link.post(`${httpUrl(server)}/internal/downlink`, body);
+      seen.answeredAt = performance.now();
+      return answer;
+    } catch (error) {
+      // The next login asks before it is sent there.
+      seen.answeredAt = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#unwatch();
+  }
+
+  #pick(servers: readonly ServerInstance[], userId: number): ServerInstance {
+    const asideSince = performance.now() - SET_ASIDE_MS;
+    const trusted = servers.filter((server) => this.#seenOf(server).failedAt <= asideSince);
+    return PICKS[this.#parts.pick](trusted.length > 0 ? trusted : servers, {
+      userId,
+      turn: this.#turn++,
+      random: Math.random(),
+      load: (server) => server.connections + (this.#sent.get(server) ?? 0),
+    });
+  }
+
+  async #answers(server: ServerInstance): Promise<boolean> {
+    const seen = this.#seenOf(server);
+    if (performance.now() - seen.answeredAt < ANSWERED_LATELY_MS) return true;
+    seen.probe ??= this.#probe(server, seen).finally(() => {
+      seen.probe = null;
+    });
+    return seen.probe;
+  }
+
+  async #probe(server: ServerInstance, seen: Seen): Promise<boolean> {
+    const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+    try {
+      const response = await this.#parts.link.fetch(new Request(`${httpUrl(server)}/health`, { signal }));
+      // Whatever it says, it is there: what it cannot do right now it tells the directory by being full or leaving.
+      await response.body?.cancel();
+      seen.answeredAt = performance.now();
+      seen.failedAt = Number.NEGATIVE_INFINITY;
+      return true;
+    } catch (error) {
+      seen.failedAt = performance.now();
+      this.#parts.logger.warn(
+        { server: addressOf(server), error: String(error) },
+        "a server does not answer",
+      );
+      return false;
+    }
+  }
+
+  #seenOf(server: ServerInstance): Seen {
+    const key = `${addressOf(server)} ${server.bootId}`;
+    const known = this.#seen.get(key);
+    if (known) return known;
+    const never = Number.NEGATIVE_INFINITY;
+    const seen = { answeredAt: never, failedAt: never, probe: null };
+    this.#seen.set(key, seen);
+    return seen;
+  }
+
+  #forget(): void {
+    const alive = new Set(this.alive().map((server) => `${addressOf(server)} ${server.bootId}`));
+    for (const key of this.#seen.keys()) if (!alive.has(key)) this.#seen.delete(key);
+  }
+}
+
+/** Where a server takes HTTP. */
+export function httpUrl(server: Pick<ServerInstance, "host" | "httpPort" | "tls">): string {
+  return `${server.tls ? "https" : "http"}://${server.host}:${server.httpPort}`;
+}

@@ -2,6 +2,8 @@
  * Every setting there is: environment variables, each also a flag (`CIM_ROUTE_PORT` is `--route-port`). `--help`,
  * docs/configuration.md and the checks are all made from this table.
  */
+import { parseZooKeeperAddress } from "./registry/zookeeper-address.ts";
+
 interface Variable<T> {
   meaning: string;
   /** As it would be written; "" for a setting that may be absent. */
@@ -235,10 +237,11 @@ function store(meaning: string, value: string): Variable<string> {
 }
 
 function registry(meaning: string, value: string): Variable<string> {
+  const want = "route or zookeeper://<host>:<port>,<host>:<port>/<chroot>";
   return {
-    meaning: `${meaning}: route (the route itself)`,
+    meaning: `${meaning}: route (the route itself) or ZooKeeper, under whose chroot (none when not given) /cim lies`,
     default: value,
-    want: "route",
-    parse: (given) => (given === "route" ? given : undefined),
+    want,
+    parse: (given) => (given === "route" || parseZooKeeperAddress(given) ? given : undefined),
   };
 }

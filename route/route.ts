@@ -18,6 +18,8 @@ import { Metrics } from "./metrics.ts";
 import { PasswordDesk, type Passwords } from "./passwords.ts";
 import { Presence } from "./presence.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { Retention } from "./retention.ts";
+import { Retention } from "./retention.ts";
 import { Servers } from "./servers.ts";
 import type { Store } from "./store/store.ts";
 import { SyncPages } from "./sync.ts";
@@ -63,6 +65,8 @@ export function openRoute(options: RouteOptions): Route {
   const accept = new Accept({ log, deliver, knows: (userId) => callers.knows(userId), rates });
   const sync = new SyncPages(log, cursors);
   const uplinks = new Uplinks({ presence, accept, cursors, sync, logger });
+  const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });
+  const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });
   const guesses = new Guesses(throttle, config.maxFailedLogins);
   const desk = new PasswordDesk(passwords);
   const login = new Login({ accounts, presence, servers, tokens, passwords: desk, guesses, auth, tokenMs });
@@ -83,7 +87,9 @@ export function openRoute(options: RouteOptions): Route {
   return {
     fetch: async (request, client) => app.fetch(request, { client }),
     async close() {
+      retention.stop();
       deliver.stop();
+      retention.stop();
       servers.close();
     },
   };

@@ -29,7 +29,7 @@ interface Driver {
 interface Registry {
   directory: Directory;
   /** The registrar of a server; `die` ends it as `kill -9` does. */
-  join(): Promise<{ registrar: Registrar; die(): void }>;
+  join(): Promise<{ registrar: Registrar; die: () => void }>;
   close(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ function suite(name: string, driver: Driver): void {
       await registry.close();
     });
 
-    async function announce(self: () => ServerInstance): Promise<{ registrar: Registrar; die(): void }> {
+    async function announce(self: () => ServerInstance): Promise<{ registrar: Registrar; die: () => void }> {
       const joined = await registry.join();
       registrars.push(joined.registrar);
       await joined.registrar.announce(self);

@@ -36,7 +36,7 @@ function network(address: string): string | null {
   const hostname = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1);
   if (!hostname) return null;
   if (hostname === "::1") return hostname;
-  const [head = "", tail] = hostname.split("::") as [string, string | undefined];
+  const [head, tail] = hostname.split("::") as [string, string | undefined];
   const left = head ? head.split(":") : [];
   const right = tail ? tail.split(":") : [];
   const zeros = tail === undefined ? [] : Array<string>(8 - left.length - right.length).fill("0");

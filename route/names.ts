@@ -19,8 +19,8 @@ export function normalName(given: string): string {
 
 /** @throws CimError INVALID for a normal name that nobody may have */
 export function checkName(name: string): void {
-  // Characters as people count them are fewer; code points are what every language can count alike.
-  const length = name.length > 2 * MAX_NAME_LENGTH ? name.length : [...name].length;
+  // Code points: characters as people see them are counted differently by every library and version of Unicode.
+  const length = Array.from(name).length;
   if (length < 1 || length > MAX_NAME_LENGTH) {
     throw new CimError("INVALID", `${length} characters, want 1 to ${MAX_NAME_LENGTH}`);
   }
@@ -32,7 +32,7 @@ export function checkName(name: string): void {
 
 /** @throws CimError INVALID for a password that may not be chosen; never quotes it */
 export function checkPassword(password: string): void {
-  const length = [...password].length;
+  const length = Array.from(password).length;
   const bytes = encoder.encode(password).length;
   if (length < MIN_PASSWORD_LENGTH) {
     throw new CimError("INVALID", `${length} characters, want at least ${MIN_PASSWORD_LENGTH}`);

@@ -83,7 +83,7 @@ function query(takes: z.ZodObject) {
 }
 
 function schemaOf(schema: z.ZodType, io: "input" | "output"): object {
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io });
   return rest;
 }
 

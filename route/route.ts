@@ -19,7 +19,6 @@ import { PasswordDesk, type Passwords } from "./passwords.ts";
 import { Presence } from "./presence.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Retention } from "./retention.ts";
-import { Retention } from "./retention.ts";
 import { Servers } from "./servers.ts";
 import type { Store } from "./store/store.ts";
 import { SyncPages } from "./sync.ts";
@@ -65,7 +64,6 @@ export function openRoute(options: RouteOptions): Route {
   const accept = new Accept({ log, deliver, knows: (userId) => callers.knows(userId), rates });
   const sync = new SyncPages(log, cursors);
   const uplinks = new Uplinks({ presence, accept, cursors, sync, logger });
-  const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });
   const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });
   const guesses = new Guesses(throttle, config.maxFailedLogins);
   const desk = new PasswordDesk(passwords);

@@ -87,7 +87,6 @@ export function openRoute(options: RouteOptions): Route {
     async close() {
       retention.stop();
       deliver.stop();
-      retention.stop();
       servers.close();
     },
   };

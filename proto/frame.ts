@@ -12,6 +12,9 @@ export const MAX_CONTENT_BYTES = 60 * 1024;
 /** The longest messageId, in characters. */
 export const MAX_MESSAGE_ID_LENGTH = 64;
 
+/** Where a server takes WebSockets, on its HTTP port: the same bytes as over TCP, in binary messages cut anywhere. */
+export const WEBSOCKET_PATH = "/socket";
+
 const MAX_PREFIX_BYTES = 5;
 
 /** A stream that cannot be read on: a length over the limit, or one that is no varint32. */
@@ -58,7 +61,7 @@ export class FrameReader {
   #keep(bytes: Uint8Array, from: number): void {
     this.#kept = bytes.length - from;
     if (this.#kept === 0) this.#buffer = null;
-    else if (from > 0 || this.#buffer === null) this.#buffer = bytes.slice(from);
+    else if (from > 0 || this.#buffer === null) this.#buffer = new Uint8Array(bytes.subarray(from));
   }
 }
 

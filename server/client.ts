@@ -1,0 +1,153 @@
+/** A client of ours on its connection: what it says and asks, what it is pushed, what it is answered. */
+import { encodeFrame, FrameError } from "../proto/frame.ts";
+import { type Ack, Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
+import type { UplinkResult } from "../proto/gen/link_pb.ts";
+import { GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
+import type { Connection, Parts, Party } from "./connection.ts";
+import { Flow } from "./flow.ts";
+import type { Push } from "./push.ts";
+import type { Session } from "./sessions.ts";
+import type { Asked } from "./uplink-queue.ts";
+
+/** How long a client that fell behind may take to read what is written already. */
+export const SLOW_MS = 30 * 1000;
+/** Sends and syncs without an answer; a client needs one of each. */
+const MAX_UNANSWERED = 16;
+/** Conversations in one Sync, as the route takes them. */
+const MAX_SYNCED = 100;
+const MAX_NAME_LENGTH = 64;
+
+export class Client implements Party {
+  readonly session: Session;
+  readonly #connection: Connection;
+  readonly #parts: Parts;
+  #unanswered = 0;
+  /** Null while everything pushed is acknowledged. */
+  #flow: Flow | null = null;
+
+  constructor(connection: Connection, session: Session, parts: Parts) {
+    this.#connection = connection;
+    this.session = session;
+    this.#parts = parts;
+  }
+
+  get gone(): boolean {
+    return this.#connection.gone;
+  }
+
+  get slowAt(): number {
+    return (this.#flow?.slowSince ?? Number.POSITIVE_INFINITY) + SLOW_MS;
+  }
+
+  frame(frame: Frame): void {
+    const { cmd, body } = frame;
+    if (cmd === Command.PING && body.case === undefined) this.#ping(frame);
+    else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
+    else if (body.case === "send") this.#send(body.value);
+    else if (body.case === "sync") this.#sync(body.value);
+    else if (body.case === "ack") this.#ack(body.value);
+    else throw new FrameError(`a frame with ${body.case ?? "no body we know"} from a client`);
+  }
+
+  push(push: Push, more: boolean): void {
+    const now = this.#parts.wheel.now;
+    this.#flow ??= new Flow();
+    const sent = this.#flow.open ? this.#connection.send(push.frame, more) : "held";
+    if (sent === "taken") {
+      this.#flow.pushed(push.conversation, push.seq, push.frame.length, now);
+      this.#parts.meters.pushes++;
+    } else if (sent !== "closed") {
+      this.#flow.leftOut(push.conversation, sent === "slow", now);
+      this.#parts.meters.pushesLeftOut++;
+      if (sent === "slow") this.#connection.watch();
+    }
+  }
+
+  catchUp(): void {
+    // A client of ours asks for itself.
+  }
+
+  emptied(): void {
+    this.#flow?.emptied();
+    this.#resume();
+  }
+
+  answered(asked: Asked, { code, text, goodbye, sent, pages }: UplinkResult): void {
+    if (asked === "send" || asked === "sync") this.#unanswered--;
+    const fine = code === STATUS.SUCCESS.code;
+    if (this.gone) return;
+    if (goodbye !== "")
+      this.#connection.end(
+        goodbye as GoodbyeReason,
+        GOODBYES[goodbye as GoodbyeReason]?.text ?? text,
+        0,
+        true,
+      );
+    else if (asked === "send" && (fine || sent.length > 0)) this.#answer({ case: "sent", value: sent });
+    else if (asked === "sync" && fine) this.#answer({ case: "pages", value: pages });
+    else if (asked === "confirm") this.#connection.end("session_over", text, 0, true);
+    else this.#connection.end("bad_frame", `a ${asked} that the route refused: ${text}`);
+  }
+
+  #ping({ requestId }: Frame): void {
+    this.#flow?.pinged(this.#parts.wheel.now);
+    this.#resume();
+    this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
+  }
+
+  #send(send: Uint8Array): void {
+    this.#ask();
+    // A copy: the frame is a view of what the socket read.
+    this.#parts.uplink.send(this.session, new Uint8Array(send), this);
+  }
+
+  #sync(sync: Sync): void {
+    if (sync.after.length > MAX_SYNCED)
+      throw new FrameError(`a sync of ${sync.after.length} conversations, limit ${MAX_SYNCED}`);
+    for (const { conversation } of sync.after) checkName(conversation);
+    checkName(sync.from);
+    this.#ask();
+    this.#parts.uplink.sync(this.session, sync, this);
+  }
+
+  #ack({ cursors }: Ack): void {
+    const now = this.#parts.wheel.now;
+    for (const { conversation, seq } of cursors) {
+      checkName(conversation);
+      if (seq > Number.MAX_SAFE_INTEGER)
+        throw new FrameError(`an acknowledgement of ${seq}, which is no seq`);
+      this.#flow?.acknowledged(conversation, Number(seq), now);
+      this.#parts.uplink.ack(this.session, conversation, Number(seq));
+    }
+    this.#resume();
+  }
+
+  /** Pushes go on when there is room again; the client is told that it missed some. */
+  #resume(): void {
+    const conversations = this.#flow?.resume();
+    if (conversations) this.#answer({ case: "lagging", value: { conversations } });
+    if (this.#flow?.settled) this.#flow = null;
+  }
+
+  #ask(): void {
+    if (++this.#unanswered > MAX_UNANSWERED)
+      throw new FrameError(`more than ${MAX_UNANSWERED} sends and syncs without an answer`);
+  }
+
+  #answer(body: NonNullable<Parameters<typeof encodeFrame>[0]>["body"]): void {
+    this.#connection.reply(encodeFrame({ cmd: Command.CONTROL, body }));
+  }
+}
+
+const PONG = pong(0n);
+
+function checkName(conversation: string): void {
+  if (conversation.length <= MAX_NAME_LENGTH) return;
+  throw new FrameError(
+    `a conversation's name of ${conversation.length} characters, limit ${MAX_NAME_LENGTH}`,
+  );
+}
+
+export function pong(requestId: bigint): Uint8Array {
+  return encodeFrame({ cmd: Command.PING, text: "pong", requestId });
+}

@@ -1,0 +1,268 @@
+/** One connection: bytes in, bytes out, and how it ends. What its frames mean is its party's to say. */
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Config } from "../common/config.ts";
+import type { Logger } from "../common/logger.ts";
+import { Outbox, type Sent, type Sink } from "../common/outbox.ts";
+import type { Tokens } from "../common/token.ts";
+import type { Timed, Wheel } from "../common/wheel.ts";
+import { encodeFrame, FrameError, FrameReader, MAX_FRAME_BYTES } from "../proto/frame.ts";
+import { Command, type Frame, FrameSchema } from "../proto/gen/cim_pb.ts";
+import { GOODBYES, type GoodbyeReason } from "../proto/status.ts";
+import type { Address, Capacity } from "./capacity.ts";
+import type { Meters } from "./meters.ts";
+import type { Push } from "./push.ts";
+import type { Session, Sessions } from "./sessions.ts";
+import type { Uplink } from "./uplink.ts";
+import type { Asker } from "./uplink-queue.ts";
+
+/** The part of a socket a connection needs. */
+export interface Socket {
+  write(bytes: Uint8Array): number;
+  /** Nothing more is written; the other side may still write. */
+  shutdown(): void;
+  terminate(): void;
+}
+
+/** Who is logged in on a connection: a client of ours, or one of CIM v2. */
+export interface Party extends Asker {
+  readonly session: Session;
+  /** @throws FrameError for what a client does not say */
+  frame(frame: Frame): void;
+  push(push: Push, more: boolean): void;
+  /** A CIM v2 client's wish for what was kept for it. */
+  catchUp(): void;
+  /** All that was written has left for the socket. */
+  emptied(): void;
+  /** When the connection is to end because what is written does not leave; Infinity while it does. */
+  readonly slowAt: number;
+}
+
+/** What the connections of a server share. */
+export interface Parts {
+  config: Pick<Config, "auth" | "heartbeatMs" | "maxUnsentBytes">;
+  bootId: string;
+  tokens: Tokens;
+  sessions: Sessions;
+  capacity: Capacity;
+  uplink: Uplink;
+  wheel: Wheel;
+  meters: Meters;
+  log: Logger;
+  login(connection: Connection, frame: Frame, parts: Parts): Promise<void>;
+}
+
+export const LOGIN_MS = 10 * 1000;
+const HEARTBEATS_OF_SILENCE = 2.5;
+/** How long a connection that was said goodbye to may take to close. */
+const LINGER_MS = 5 * 1000;
+/** Frames that wait while the login is looked at. */
+const MAX_EARLY_FRAMES = 16;
+
+export class Connection implements Sink, Timed {
+  party: Party | null = null;
+  /** Why there is no room for it; null when there is. */
+  readonly refusal: string | null;
+  slot = -1;
+  /** A client of ours: it is told why its connection ends. */
+  isOurs = false;
+  #state: "new" | "checking" | "open" | "closing" | "closed" = "new";
+  /** When the state began, and when anything came last, on the wheel's clock. */
+  #since: number;
+  #heard: number;
+  #early: Uint8Array[] | null = null;
+  readonly #parts: Parts;
+  readonly #socket: Socket;
+  readonly #address: Address;
+  readonly #reader = new FrameReader(MAX_FRAME_BYTES);
+  readonly #outbox: Outbox;
+
+  constructor(parts: Parts, socket: Socket, place: { address: Address; refusal: string | null }) {
+    this.#parts = parts;
+    this.#socket = socket;
+    this.#address = place.address;
+    this.refusal = place.refusal;
+    this.#outbox = new Outbox(this, parts.config.maxUnsentBytes);
+    this.#since = this.#heard = parts.wheel.now;
+    parts.wheel.add(this);
+  }
+
+  get gone(): boolean {
+    return this.#state === "closing" || this.#state === "closed";
+  }
+
+  get unsent(): number {
+    return this.#outbox.unsent;
+  }
+
+  /** From the socket: a view, valid only during the call. */
+  data(bytes: Uint8Array): void {
+    if (this.gone) return;
+    this.#heard = this.#parts.wheel.now;
+    this.#parts.meters.bytesIn += bytes.length;
+    this.#attempt(() => this.#reader.push(bytes, (frame) => this.#take(frame)));
+  }
+
+  drained(): void {
+    this.#outbox.drained();
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    if (this.#state === "closed") return;
+    this.#leave(true);
+    this.#state = "closed";
+    this.#outbox.close();
+    this.#parts.wheel.remove(this);
+    this.#parts.capacity.leave(this.#address);
+  }
+
+  write(bytes: Uint8Array): number {
+    const taken = this.#socket.write(bytes);
+    if (taken > 0) {
+      this.#parts.meters.writes++;
+      this.#parts.meters.bytesOut += taken;
+    }
+    return taken;
+  }
+
+  emptied(): void {
+    if (this.#state === "closing") this.#socket.shutdown();
+    else this.party?.emptied();
+  }
+
+  /** The login is being looked at: what comes meanwhile waits. */
+  check(isOurs: boolean): void {
+    this.isOurs = isOurs;
+    this.#state = "checking";
+  }
+
+  /** The login is accepted. An older connection of the same session ends, and the session goes on in this one. */
+  admit(party: Party): void {
+    const before = this.#parts.sessions.add(this, party.session);
+    this.party = party;
+    this.#state = "open";
+    before?.end("replaced");
+    this.watch();
+    this.#parts.meters.logins++;
+  }
+
+  /** What came while the login was looked at has its turn. */
+  admitted(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    this.#attempt(() => {
+      for (const frame of early) this.#take(frame);
+    });
+  }
+
+  /** Writes a frame that cannot be left out: a client that does not take it is slow. */
+  reply(frame: Uint8Array): void {
+    if (this.#outbox.send(frame) === "slow") this.end("slow");
+  }
+
+  /** Writes a frame, or answers why not. */
+  send(frame: Uint8Array, more: boolean): Sent {
+    return this.#outbox.send(frame, more);
+  }
+
+  /**
+   * Ends the connection: a client of ours is told why, any other is not.
+   * @param told the route knows already that the session is over
+   */
+  end(reason: GoodbyeReason, text: string = GOODBYES[reason].text, afterMs = 0, told = false): void {
+    if (this.gone) return;
+    const wasOpen = this.#leave(!told);
+    this.#parts.meters.countEnd(this.isOurs ? reason : "");
+    this.#parts.log.debug(
+      { reason, text, address: this.#address.text, ...this.party?.session },
+      "a connection ends",
+    );
+    this.#state = "closing";
+    if (!wasOpen && !this.isOurs) {
+      this.#socket.terminate();
+      return;
+    }
+    if (this.isOurs)
+      this.#outbox.send(
+        encodeFrame({ cmd: Command.CONTROL, body: { case: "goodbye", value: { reason, text, afterMs } } }),
+      );
+    this.#since = this.#parts.wheel.now;
+    this.watch();
+    if (this.#outbox.unsent === 0) this.#socket.shutdown();
+  }
+
+  /** The deadline may have come nearer. */
+  watch(): void {
+    this.#parts.wheel.add(this);
+  }
+
+  get due(): number {
+    if (this.#state === "closing") return this.#since + LINGER_MS;
+    if (this.#state !== "open") return this.#since + LOGIN_MS;
+    return Math.min(this.#silentAt, this.party!.slowAt);
+  }
+
+  expire(): void {
+    if (this.#state === "closing") this.#socket.terminate();
+    else if (this.#state !== "open") this.end("no_login");
+    else this.end(this.#silentAt <= this.#parts.wheel.now ? "silent" : "slow");
+  }
+
+  get #silentAt(): number {
+    return this.#heard + HEARTBEATS_OF_SILENCE * this.#parts.config.heartbeatMs;
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.gone) return;
+    if (this.#state === "checking") this.#keep(bytes);
+    else {
+      this.#parts.meters.framesIn++;
+      const frame = decode(bytes);
+      if (this.party) this.party.frame(frame);
+      else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));
+    }
+  }
+
+  #keep(frame: Uint8Array): void {
+    this.#early ??= [];
+    if (this.#early.push(new Uint8Array(frame)) > MAX_EARLY_FRAMES)
+      throw new FrameError(`more than ${MAX_EARLY_FRAMES} frames before the answer to the login`);
+  }
+
+  /** The session is over here; answers whether there was one. */
+  #leave(release: boolean): boolean {
+    if (this.#state !== "open") return false;
+    const { session } = this.party!;
+    // A session that another connection took over goes on.
+    if (this.#parts.sessions.remove(this, session) && release) this.#parts.uplink.release(session);
+    return true;
+  }
+
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof FrameError) {
+      this.end("bad_frame", error.message);
+      return;
+    }
+    this.#parts.log.error({ error: String(error), stack: (error as Error).stack }, "a connection failed");
+    this.end("unavailable");
+  }
+}
+
+function decode(bytes: Uint8Array): Frame {
+  if (bytes.length === 0) throw new FrameError("an empty frame");
+  try {
+    return fromBinary(FrameSchema, bytes);
+  } catch (error) {
+    throw new FrameError(
+      `a frame of ${bytes.length} bytes that cannot be decoded: ${(error as Error).message}`,
+    );
+  }
+}

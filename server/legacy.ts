@@ -1,0 +1,73 @@
+/** A CIM v2 client on its connection: it pings, reads, and says nothing else. */
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { FrameError } from "../proto/frame.ts";
+import { Command, type Frame, PagesSchema, type Sync } from "../proto/gen/cim_pb.ts";
+import type { UplinkResult } from "../proto/gen/link_pb.ts";
+import { STATUS } from "../proto/status.ts";
+import { pong } from "./client.ts";
+import type { Connection, Parts, Party } from "./connection.ts";
+import { type LegacyConnection, LegacyReader } from "./legacy-reader.ts";
+import type { Push } from "./push.ts";
+import type { Session } from "./sessions.ts";
+import type { Asked } from "./uplink-queue.ts";
+
+export class LegacyClient implements Party, LegacyConnection {
+  readonly session: Session;
+  /** It is slow as soon as something does not fit its outbox: it could not be told that it lags. */
+  readonly slowAt = Number.POSITIVE_INFINITY;
+  readonly #connection: Connection;
+  readonly #parts: Parts;
+  readonly #reader: LegacyReader;
+
+  constructor(connection: Connection, session: Session, parts: Parts) {
+    this.#connection = connection;
+    this.session = session;
+    this.#parts = parts;
+    this.#reader = new LegacyReader(this, session.userId);
+  }
+
+  get gone(): boolean {
+    return this.#connection.gone;
+  }
+
+  get unsent(): number {
+    return this.#connection.unsent;
+  }
+
+  frame({ cmd, requestId, body }: Frame): void {
+    if (cmd === Command.PING && body.case === undefined) this.#connection.reply(pong(requestId));
+    else throw new FrameError(`a frame of command ${cmd} from a CIM v2 client`);
+  }
+
+  push(push: Push): void {
+    this.#parts.meters.pushes++;
+    this.#reader.push(push);
+  }
+
+  catchUp(): void {
+    this.#reader.catchUp();
+  }
+
+  emptied(): void {
+    this.#reader.emptied();
+  }
+
+  answered(_: Asked, { code, text, pages }: UplinkResult): void {
+    if (this.gone) return;
+    if (code === STATUS.SUCCESS.code) this.#reader.pages(fromBinary(PagesSchema, pages));
+    else this.#connection.end("session_over", text);
+  }
+
+  write(frame: Uint8Array): void {
+    this.#connection.reply(frame);
+  }
+
+  sync(sync: Sync): void {
+    this.#parts.uplink.sync(this.session, sync, this);
+  }
+
+  ack(conversation: string, seq: number): void {
+    if (!this.gone) this.#parts.uplink.ack(this.session, conversation, seq);
+  }
+}

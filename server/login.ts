@@ -1,0 +1,93 @@
+/** What a login frame comes to. */
+import type { SessionToken, Tokens } from "../common/token.ts";
+import { isUserId } from "../proto/conversation.ts";
+import { encodeFrame, FrameError, MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "../proto/frame.ts";
+import { Command, type Frame } from "../proto/gen/cim_pb.ts";
+import type { UplinkResult } from "../proto/gen/link_pb.ts";
+import { CimError, type GoodbyeReason, STATUS } from "../proto/status.ts";
+import { Client } from "./client.ts";
+import type { Connection, Parts } from "./connection.ts";
+import { LegacyClient } from "./legacy.ts";
+import type { Asked } from "./uplink-queue.ts";
+
+/** Code points; some are two characters of a string. */
+const MAX_NAME_LENGTH = 64;
+
+/** @throws FrameError for anything that is no login */
+export async function login(connection: Connection, frame: Frame, parts: Parts): Promise<void> {
+  const { cmd, body } = frame;
+  if (cmd !== Command.LOGIN) throw new FrameError(`a frame of command ${cmd} before the login`);
+  if (body.case !== undefined && body.case !== "login") throw new FrameError(`a login with ${body.case}`);
+  connection.check(body.case === "login");
+  if (connection.refusal !== null) connection.end("full", connection.refusal);
+  else if (body.case === "login") await withToken(connection, body.value.token, parts);
+  else adopt(connection, frame, parts);
+}
+
+/** The token says it all, but for whether the session still stands: the route is told, and refuses if not. */
+async function withToken(connection: Connection, text: string, parts: Parts): Promise<void> {
+  const { bootId, tokens, uplink } = parts;
+  const token = await checked(tokens, text);
+  if ("reason" in token) {
+    connection.end(token.reason, token.text);
+    return;
+  }
+  if (token.bootId !== bootId) connection.end("wrong_server");
+  if (connection.gone) return;
+  const { userId, userName, sessionId, device } = token;
+  const client = new Client(connection, { userId, userName, sessionId, device }, parts);
+  connection.admit(client);
+  connection.reply(welcome(sessionId, parts.config.heartbeatMs));
+  uplink.confirm(client.session, client);
+  connection.admitted();
+}
+
+async function checked(
+  tokens: Tokens,
+  text: string,
+): Promise<SessionToken | { reason: GoodbyeReason; text: string }> {
+  try {
+    // As of the beginning of time: one that has expired is told so, since another login helps then.
+    const token = await tokens.check(text, "session", 0);
+    if (token.expiresAt > Date.now()) return token;
+    return {
+      reason: "session_over",
+      text: `the token expired at ${new Date(token.expiresAt).toISOString()}`,
+    };
+  } catch (error) {
+    if (error instanceof CimError) return { reason: "bad_token", text: error.message };
+    throw error;
+  }
+}
+
+/** A CIM v2 login has no token: the route is asked whether this user holds a claim here that nobody took yet. */
+function adopt(connection: Connection, frame: Frame, parts: Parts): void {
+  const userId = Number(frame.requestId);
+  const userName = frame.text;
+  if (parts.config.auth !== "open") throw new FrameError("a login without a token");
+  if (!isUserId(userId)) throw new FrameError(`a login of user ${frame.requestId}`);
+  if (userName === "" || userName.length > 2 * MAX_NAME_LENGTH)
+    throw new FrameError(`a login with a name of ${userName.length} characters, limit ${MAX_NAME_LENGTH}`);
+  parts.uplink.adopt(userId, userName, {
+    get gone() {
+      return connection.gone;
+    },
+    answered(_: Asked, { code, text, sessionId, device }: UplinkResult) {
+      const session = { userId, userName, sessionId, device };
+      if (code !== STATUS.SUCCESS.code) connection.end("session_over", text);
+      else if (connection.gone) parts.uplink.release(session);
+      else {
+        connection.admit(new LegacyClient(connection, session, parts));
+        connection.admitted();
+      }
+    },
+  });
+}
+
+function welcome(sessionId: string, heartbeatMs: number): Uint8Array {
+  const limits = { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES };
+  return encodeFrame({
+    cmd: Command.CONTROL,
+    body: { case: "welcome", value: { sessionId, heartbeatMs, ...limits } },
+  });
+}

@@ -1,0 +1,20 @@
+/** What is counted on the way, where counting must cost next to nothing. `metrics.ts` shows it. */
+import type { GoodbyeReason } from "../proto/status.ts";
+
+export class Meters {
+  framesIn = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Writes to a socket, each of which may carry many frames. */
+  writes = 0;
+  /** Messages written for a receiver, and those left out because the receiver fell behind. */
+  pushes = 0;
+  pushesLeftOut = 0;
+  logins = 0;
+  /** Connections that the server ended, by reason; "" for those that were told none. */
+  readonly ended = new Map<GoodbyeReason | "", number>();
+
+  countEnd(reason: GoodbyeReason | ""): void {
+    this.ended.set(reason, (this.ended.get(reason) ?? 0) + 1);
+  }
+}

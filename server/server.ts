@@ -1,0 +1,143 @@
+/** cim-server: holds the connections of clients, knows who is on which, and nothing else. */
+
+import type { Config } from "../common/config.ts";
+import type { Link } from "../common/link.ts";
+import type { Logger } from "../common/logger.ts";
+import { addressOf, type Registrar, type ServerInstance } from "../common/registry/registry.ts";
+import type { Tokens } from "../common/token.ts";
+import { Wheel } from "../common/wheel.ts";
+import { version } from "../package.json" with { type: "json" };
+import { findAdvertised } from "./advertise.ts";
+import { Capacity, maxConnections } from "./capacity.ts";
+import { Connection, type Parts } from "./connection.ts";
+import { Fanout, SLICE } from "./fanout.ts";
+import { httpHandler } from "./http.ts";
+import { type Listening, listen } from "./listen.ts";
+import { login } from "./login.ts";
+import { Meters } from "./meters.ts";
+import { metricsPage } from "./metrics.ts";
+import { Sessions } from "./sessions.ts";
+import { Uplink } from "./uplink.ts";
+
+export interface ServerOptions {
+  config: Config;
+  tokens: Tokens;
+  link: Link;
+  registrar: Registrar;
+  log: Logger;
+}
+
+export interface Server {
+  instance(): ServerInstance;
+  /** The HTTP side, without a socket. */
+  fetch(request: Request): Promise<Response>;
+  /** Drains: nobody new, everyone told to come back elsewhere, what the route is to know handed over. */
+  close(): Promise<void>;
+}
+
+/** How long the start waits to be announced; the server serves in any case, and goes on trying. */
+const ANNOUNCE_MS = 3 * 1000;
+const DRAIN_MS = 5 * 1000;
+/** Clients of a server that stops come back spread over this much for each of them, and at most so much. */
+const RETURN_MS_PER_CLIENT = 0.5;
+const MAX_RETURN_MS = 3 * 1000;
+
+/** @throws ConfigError for a setting that cannot be used: a port that is taken, an address that is not ours */
+export async function openServer({ config, tokens, link, registrar, log }: ServerOptions): Promise<Server> {
+  const host = await findAdvertised(config);
+  const bootId = crypto.getRandomValues(new Uint8Array(16)).toHex();
+  const wheel = new Wheel();
+  const capacity = new Capacity({
+    connections: maxConnections(),
+    perAddress: config.maxConnectionsPerAddress,
+  });
+  const sessions = new Sessions();
+  const fanout = new Fanout(sessions);
+  const meters = new Meters();
+
+  let announced = false;
+  let draining: Promise<void> | null = null;
+  const missing = () => {
+    if (draining) return "the server is draining";
+    return registrar.trouble() ?? (announced ? null : "the server is not announced yet");
+  };
+  // Nothing of this is called before the next turn of the event loop, when all of it is there.
+  const listening = listen(config, {
+    connect(socket, address) {
+      const place = capacity.enter(address);
+      return place && new Connection(parts, socket, place);
+    },
+    fetch: (request) => fetch(request),
+  });
+  const { port, httpPort } = listening;
+  const server = addressOf({ host, port, httpPort });
+  const uplinkUrl = `${config.routeUrl}/internal/uplink`;
+  const post = (body: Uint8Array<ArrayBuffer>) => link.post(uplinkUrl, body);
+  const uplink = new Uplink({ post, server, bootId, log, clock: () => performance.now() });
+  const parts: Parts = { config, bootId, tokens, sessions, capacity, uplink, wheel, meters, log, login };
+  const metrics = metricsPage({ meters, capacity, sessions, uplink });
+  const fetch = httpHandler({ config, link, sessions, fanout, log, missing, metrics });
+
+  const timer = setInterval(() => {
+    wheel.advance();
+    uplink.tick();
+  }, wheel.tickMs);
+  const tls = config.tlsCert !== "";
+  const instance = () => {
+    return { host, port, httpPort, bootId, tls, version, connections: capacity.open, full: capacity.full };
+  };
+  const announcing = registrar.announce(instance).then(
+    () => {
+      announced = true;
+    },
+    (error) => log.error({ error: String(error) }, "the server cannot be announced"),
+  );
+  await Promise.race([announcing, Bun.sleep(ANNOUNCE_MS)]);
+  return {
+    instance,
+    fetch,
+    close() {
+      draining ??= drain({ registrar, listening, capacity, sessions, uplink, log }).finally(() =>
+        clearInterval(timer),
+      );
+      return draining;
+    },
+  };
+}
+
+interface Drained {
+  registrar: Registrar;
+  listening: Listening;
+  capacity: Capacity;
+  sessions: Sessions;
+  uplink: Uplink;
+  log: Logger;
+}
+
+async function drain({ registrar, listening, capacity, sessions, uplink, log }: Drained): Promise<void> {
+  log.info({ sessions: sessions.size }, "draining");
+  capacity.closed = true;
+  listening.stopAccepting();
+  // First nobody is sent here any more, then those who are here are sent away.
+  await within(DRAIN_MS, registrar.leave());
+  await sayGoodbye(sessions);
+  await Promise.all([uplink.close(DRAIN_MS), within(DRAIN_MS, capacity.emptied())]);
+  await listening.close();
+}
+
+async function sayGoodbye(sessions: Sessions): Promise<void> {
+  const spread = Math.min(MAX_RETURN_MS, sessions.size * RETURN_MS_PER_CLIENT);
+  let count = 0;
+  for (const connection of sessions.all()) {
+    connection.end("shutdown", undefined, Math.floor(Math.random() * spread));
+    if (++count % SLICE === 0) await new Promise(setImmediate);
+  }
+}
+
+/** Waits for what must not hold up the end. */
+async function within(ms: number, what: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([what.catch(() => undefined), promise]);
+  clearTimeout(timer);
+}

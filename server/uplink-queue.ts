@@ -1,0 +1,193 @@
+/** What waits for the route, in the order in which it happened, with what makes each other needless left out. */
+import { create } from "@bufbuild/protobuf";
+import { AckSchema, type Sync } from "../proto/gen/cim_pb.ts";
+import {
+  ConfirmSchema,
+  ReleaseSchema,
+  type UplinkItem,
+  UplinkItemSchema,
+  type UplinkResult,
+} from "../proto/gen/link_pb.ts";
+import type { Session } from "./sessions.ts";
+
+export interface Waiting {
+  readonly session: Session;
+  readonly body: UplinkItem["body"];
+  /** Null: nobody is told what became of it. */
+  asker: Asker | null;
+  /** On the queue's clock. */
+  readonly since: number;
+}
+
+export type Asked = "confirm" | "adopt" | "send" | "sync";
+
+/** Who is told the answer. */
+export interface Asker {
+  /** It needs no answer any more. */
+  readonly gone: boolean;
+  /** Not called for a confirm that was accepted. `sent` is filled in for each send that can be read, accepted or not. */
+  answered(asked: Asked, result: UplinkResult): void;
+}
+
+/** Cursors gathered for one session; what goes beyond is not acknowledged, and so comes again. */
+const MAX_GATHERED_CURSORS = 1000;
+
+export class UplinkQueue {
+  /** Bytes of sends that wait. */
+  bytes = 0;
+  #items = new Set<Waiting>();
+  /** Failed once, and to be tried again after a pause. */
+  #later = new Set<Waiting>();
+  // By session: what of it still waits here.
+  readonly #confirms = new Map<string, Waiting>();
+  readonly #releases = new Map<string, Waiting>();
+  readonly #acks = new Map<string, { session: Session; cursors: Map<string, number> }>();
+  readonly #sends = new Set<Waiting>();
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** Nothing waits in any form. */
+  get idle(): boolean {
+    return this.#items.size === 0 && this.#later.size === 0 && this.#acks.size === 0;
+  }
+
+  /** The session's connection is here. A release of it that was not made yet is not to be made any more. */
+  confirm(session: Session, asker: Asker, since: number): void {
+    this.#drop(this.#releases, session.sessionId);
+    this.#drop(this.#confirms, session.sessionId);
+    const body = { case: "confirm" as const, value: create(ConfirmSchema) };
+    this.#confirms.set(session.sessionId, this.#add({ session, body, asker, since }));
+  }
+
+  release(session: Session, since: number): void {
+    this.#flushAcks(session.sessionId, since);
+    this.#drop(this.#confirms, session.sessionId);
+    this.#drop(this.#releases, session.sessionId);
+    const body = { case: "release" as const, value: create(ReleaseSchema) };
+    this.#releases.set(session.sessionId, this.#add({ session, body, asker: null, since }));
+  }
+
+  adopt(session: Session, body: UplinkItem["body"] & { case: "adopt" }, asker: Asker, since: number): void {
+    this.#add({ session, body, asker, since });
+  }
+
+  sync(session: Session, sync: Sync, asker: Asker, since: number): void {
+    this.#add({ session, body: { case: "sync", value: sync }, asker, since });
+  }
+
+  send(session: Session, send: Uint8Array, asker: Asker, since: number): void {
+    this.bytes += send.length;
+    this.#sends.add(this.#add({ session, body: { case: "send", value: send }, asker, since }));
+  }
+
+  /** Gathered by session and conversation until `flushAcks`. */
+  ack(session: Session, conversation: string, seq: number): void {
+    const gathered = this.#acks.get(session.sessionId) ?? { session, cursors: new Map<string, number>() };
+    this.#acks.set(session.sessionId, gathered);
+    const { cursors } = gathered;
+    const known = cursors.get(conversation);
+    if (known === undefined && cursors.size >= MAX_GATHERED_CURSORS) return;
+    cursors.set(conversation, Math.max(known ?? 0, seq));
+  }
+
+  /** Makes items of the acknowledgements gathered. */
+  flushAcks(since: number): void {
+    for (const sessionId of this.#acks.keys()) this.#flushAcks(sessionId, since);
+  }
+
+  /** Sends that have waited since before `before`; they wait no more. */
+  takeOverdue(before: number): Waiting[] {
+    const overdue: Waiting[] = [];
+    for (const item of this.#sends) {
+      if (item.since >= before) break;
+      overdue.push(item);
+      this.#items.delete(item);
+      this.#forget(item);
+    }
+    return overdue;
+  }
+
+  /** The next items for a call. What only somebody who is gone would hear is left out. */
+  take(maxItems: number, maxBytes: number): Waiting[] {
+    const taken: Waiting[] = [];
+    let bytes = 0;
+    for (const item of this.#items) {
+      const size = sizeOf(item);
+      if (taken.length === maxItems || (taken.length > 0 && bytes + size > maxBytes)) break;
+      this.#items.delete(item);
+      this.#forget(item);
+      const { case: kind } = item.body;
+      if (item.asker?.gone && (kind === "sync" || kind === "adopt")) continue;
+      bytes += size;
+      taken.push(item);
+    }
+    return taken;
+  }
+
+  /** Keeps an item the route could not deal with for another try, after `again`; unless it is needless by now. */
+  postpone(item: Waiting): void {
+    const { sessionId } = item.session;
+    const { case: kind, value } = item.body;
+    if (kind === "ack") {
+      for (const cursor of value.cursors) this.ack(item.session, cursor.conversation, Number(cursor.seq));
+      return;
+    }
+    if (kind === "confirm" || kind === "release") {
+      if (this.#confirms.has(sessionId) || this.#releases.has(sessionId)) return;
+      (kind === "confirm" ? this.#confirms : this.#releases).set(sessionId, item);
+    }
+    this.#later.add(item);
+  }
+
+  /** Puts what was postponed back in line, in front. */
+  again(): void {
+    if (this.#later.size === 0) return;
+    this.#items = new Set([...this.#later, ...this.#items]);
+    this.#later = new Set();
+  }
+
+  #add(item: Waiting): Waiting {
+    this.#items.add(item);
+    return item;
+  }
+
+  #flushAcks(sessionId: string, since: number): void {
+    const gathered = this.#acks.get(sessionId);
+    if (!gathered) return;
+    this.#acks.delete(sessionId);
+    const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({
+      conversation,
+      seq: BigInt(seq),
+    }));
+    const body = { case: "ack" as const, value: create(AckSchema, { cursors }) };
+    this.#add({ session: gathered.session, body, asker: null, since });
+  }
+
+  #drop(from: Map<string, Waiting>, sessionId: string): void {
+    const item = from.get(sessionId);
+    if (!item) return;
+    from.delete(sessionId);
+    this.#items.delete(item);
+    this.#later.delete(item);
+  }
+
+  /** It waits no more: what follows in its session does not concern it. */
+  #forget(item: Waiting): void {
+    const { sessionId } = item.session;
+    if (this.#confirms.get(sessionId) === item) this.#confirms.delete(sessionId);
+    if (this.#releases.get(sessionId) === item) this.#releases.delete(sessionId);
+    if (this.#sends.delete(item)) this.bytes -= sizeOf(item);
+  }
+}
+
+/** The item as the route gets it. */
+export function toItem({ session, body }: Waiting): UplinkItem {
+  const { userId, userName, sessionId, device } = session;
+  return create(UplinkItemSchema, { userId: BigInt(userId), userName, sessionId, device, body });
+}
+
+function sizeOf({ body }: Waiting): number {
+  return body.case === "send" ? body.value.length : 0;
+}

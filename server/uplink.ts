@@ -1,0 +1,237 @@
+/**
+ * What connections say and ask, on its way to the route: one call at a time, the next gathers what arrives. A call
+ * that fails is made again until it succeeds; senders are told after a while, everything else waits.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { backoffMs } from "../common/backoff.ts";
+import type { Logger } from "../common/logger.ts";
+import { SendSchema, SentSchema, type Sync } from "../proto/gen/cim_pb.ts";
+import {
+  AdoptSchema,
+  UplinkReplySchema,
+  type UplinkResult,
+  UplinkResultSchema,
+  UplinkSchema,
+} from "../proto/gen/link_pb.ts";
+import { CimError, STATUS, type StatusName } from "../proto/status.ts";
+import type { Session } from "./sessions.ts";
+import { type Asked, type Asker, toItem, UplinkQueue, type Waiting } from "./uplink-queue.ts";
+
+export interface UplinkOptions {
+  /** Makes the call to the route. */
+  post(body: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
+  /** "ip:port:httpPort", as the server is announced. */
+  server: string;
+  bootId: string;
+  log: Logger;
+  /** Milliseconds on a clock that never goes back. */
+  clock: () => number;
+  /** From 0 up to, but not including, 1. */
+  random?: () => number;
+}
+
+/** A send that has no answer after this long is answered 8000: the sender may try again. */
+export const SEND_PATIENCE_MS = 10 * 1000;
+/** Sends that may wait in all, bytes; one more is answered 8000 at once. */
+export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** How long acknowledgements, which nobody waits for, are gathered; and the pause before an item is tried again. */
+const GATHER_MS = 250;
+const MAX_CALL_ITEMS = 1000;
+const MAX_CALL_BYTES = 512 * 1024;
+const BACKOFF = { firstMs: 250, maxMs: 5 * 1000 };
+
+export class Uplink {
+  /** Calls made, and those of them that failed. */
+  readonly calls = { made: 0, failed: 0 };
+  readonly #options: UplinkOptions;
+  readonly #queue = new UplinkQueue();
+  /** The items of the call under way, or of the one to be made again. */
+  #call: Waiting[] | null = null;
+  #failures = 0;
+  /** While calls fail: when the next is to be made. */
+  #retryAt: number | null = null;
+  #scheduled = false;
+  #closed = false;
+  #gatherUntil = 0;
+  /** Called when nothing waits any more, once the end is near. */
+  #closing: (() => void) | null = null;
+  #trouble: string | null = null;
+
+  constructor(options: UplinkOptions) {
+    this.#options = options;
+  }
+
+  /** Why the route does not answer, in words; null when it does. */
+  trouble(): string | null {
+    return this.#trouble;
+  }
+
+  /** The session's connection is here; `asker` is told if it may not stay. */
+  confirm(session: Session, asker: Asker): void {
+    this.#queue.confirm(session, asker, this.#options.clock());
+    this.#schedule();
+  }
+
+  release(session: Session): void {
+    this.#queue.release(session, this.#options.clock());
+    this.#schedule();
+  }
+
+  /** May this CIM v2 login have the claim of that user and name? */
+  adopt(userId: number, userName: string, asker: Asker): void {
+    const session = { userId, userName, sessionId: "", device: "" };
+    const body = { case: "adopt" as const, value: create(AdoptSchema) };
+    this.#queue.adopt(session, body, asker, this.#options.clock());
+    this.#schedule();
+  }
+
+  /** @param send an encoded cim.Send, passed on unread; kept */
+  send(session: Session, send: Uint8Array, asker: Asker): void {
+    if (this.#queue.bytes + send.length > MAX_WAITING_BYTES) {
+      const text = `${this.#queue.bytes} bytes wait for the route, limit ${MAX_WAITING_BYTES}`;
+      asker.answered("send", refusedSend(send, "FALLBACK", text));
+      return;
+    }
+    this.#queue.send(session, send, asker, this.#options.clock());
+    this.#schedule();
+  }
+
+  sync(session: Session, sync: Sync, asker: Asker): void {
+    this.#queue.sync(session, sync, asker, this.#options.clock());
+    this.#schedule();
+  }
+
+  /** Gathered for up to `GATHER_MS`. */
+  ack(session: Session, conversation: string, seq: number): void {
+    this.#queue.ack(session, conversation, seq);
+  }
+
+  /** To be called every `GATHER_MS` or so: hands on what was gathered, tries again, and answers sends that waited too long. */
+  tick(): void {
+    const now = this.#options.clock();
+    this.#answerOverdue(now - SEND_PATIENCE_MS);
+    if (this.#retryAt === null || now >= this.#retryAt) this.#pump();
+  }
+
+  /** Hands over what waits and ends. What the route has not taken by then is dropped. */
+  async close(withinMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, withinMs);
+    this.#closing = resolve;
+    this.tick();
+    await promise;
+    clearTimeout(timer);
+    this.#closed = true;
+  }
+
+  // A microtask later, so that everything one event brings goes in one call.
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.#retryAt === null) this.#pump();
+    });
+  }
+
+  /** Makes the next call, or once more the one that failed, unless one is under way. */
+  #pump(): void {
+    if (this.#closed || (this.#call !== null && this.#retryAt === null)) return;
+    this.#retryAt = null;
+    if (this.#call === null) {
+      this.#gather();
+      const items = this.#queue.take(MAX_CALL_ITEMS, MAX_CALL_BYTES);
+      if (items.length > 0) this.#call = items;
+      else if (this.#queue.idle) this.#closing?.();
+    }
+    if (this.#call !== null) void this.#make(this.#call);
+  }
+
+  #gather(): void {
+    const now = this.#options.clock();
+    if (this.#closing === null && now < this.#gatherUntil) return;
+    this.#gatherUntil = now + GATHER_MS;
+    this.#queue.flushAcks(now);
+    this.#queue.again();
+  }
+
+  async #make(items: Waiting[]): Promise<void> {
+    this.calls.made++;
+    try {
+      const { server, bootId, post } = this.#options;
+      const call = create(UplinkSchema, { server, bootId, items: items.map(toItem) });
+      const { results } = fromBinary(UplinkReplySchema, await post(toBinary(UplinkSchema, call)));
+      if (results.length !== items.length)
+        throw new Error(`the route answered ${results.length} of ${items.length} items`);
+      this.#succeeded();
+      for (const [i, item] of items.entries()) this.#settle(item, results[i]!);
+      this.#pump();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #succeeded(): void {
+    if (this.#trouble !== null)
+      this.#options.log.info({ failures: this.#failures }, "the route answers again");
+    this.#trouble = null;
+    this.#failures = 0;
+    this.#call = null;
+  }
+
+  #failed(error: unknown): void {
+    const { log, clock, random } = this.#options;
+    if (this.#trouble === null)
+      log.warn({ error: String(error) }, "the route does not take what clients say");
+    this.#trouble = (error as Error).message;
+    this.calls.failed++;
+    this.#retryAt = clock() + backoffMs(this.#failures++, random?.(), BACKOFF);
+  }
+
+  #settle(item: Waiting, result: UplinkResult): void {
+    const { body, asker } = item;
+    const fine = result.code === STATUS.SUCCESS.code;
+    if (body.case === "send") {
+      if (!fine && result.sent.length === 0) result.sent = refusals(body.value, result.code, result.text);
+    } else {
+      const again = !fine && result.goodbye === "" && CimError.fromCode(result.code, result.text).retry;
+      if (again) this.#queue.postpone(item);
+      if (again || (body.case === "confirm" && fine)) return;
+    }
+    asker?.answered(body.case as Asked, result);
+  }
+
+  #answerOverdue(before: number): void {
+    const overdue = this.#queue.takeOverdue(before);
+    for (const item of this.#call ?? [])
+      if (item.body.case === "send" && item.since < before) overdue.push(item);
+    for (const item of overdue) {
+      const text = `no answer from the route in ${SEND_PATIENCE_MS} ms`;
+      item.asker?.answered("send", refusedSend(item.body.value as Uint8Array, "FALLBACK", text));
+      item.asker = null;
+    }
+    // What is to be made again is made without them.
+    if (this.#call === null || this.#retryAt === null) return;
+    const left = this.#call.filter(({ body, asker }) => body.case !== "send" || asker !== null);
+    this.#call = left.length > 0 ? left : null;
+  }
+}
+
+function refusedSend(send: Uint8Array, status: StatusName, text: string): UplinkResult {
+  const { code } = STATUS[status];
+  return create(UplinkResultSchema, { code, text, sent: refusals(send, code, text) });
+}
+
+/** A receipt for each message of the encoded Send that was refused; empty when it cannot be read. */
+function refusals(send: Uint8Array, code: string, text: string): Uint8Array {
+  try {
+    const receipts = fromBinary(SendSchema, send).messages.map(({ messageId }) => ({
+      messageId,
+      code,
+      text,
+    }));
+    return toBinary(SentSchema, create(SentSchema, { receipts }));
+  } catch {
+    return new Uint8Array();
+  }
+}

@@ -16,8 +16,8 @@ export interface Peer {
 
 export interface Handlers {
   /** Null: there is no room, and the socket is closed at once. */
-  connect(socket: Socket, address: string): Peer | null;
-  fetch(request: Request): Promise<Response>;
+  connect: (socket: Socket, address: string) => Peer | null;
+  fetch: (request: Request) => Promise<Response>;
 }
 
 export interface Listening {
@@ -74,6 +74,9 @@ export function listen(config: Settings, handlers: Handlers): Listening {
   }
 }
 
+/** The types do not know `reusePort`, which Bun.listen takes as Bun.serve does. */
+type Shared = Bun.TCPSocketListenOptions<Peer | null> & { reusePort: boolean };
+
 function openTcp(
   hostname: string,
   wanted: number,
@@ -90,13 +93,14 @@ function openTcp(
     data: (socket, bytes) => socket.data?.data(bytes),
     drain: (socket) => socket.data?.drained(),
     close: (socket) => socket.data?.closed(),
-    error: (socket) => void socket.terminate(),
+    error: (socket) => socket.terminate(),
     // With it, `open` is called before the handshake: one that never comes runs into the deadline for the login.
     handshake() {},
   };
-  return openMany("CIM_SERVER_PORT", hostname, wanted, LISTENERS, (port, reusePort) =>
-    Bun.listen<Peer | null>({ hostname, port, reusePort, tls, socket, data: null }),
-  );
+  return openMany("CIM_SERVER_PORT", hostname, wanted, LISTENERS, (port, reusePort) => {
+    const options: Shared = { hostname, port, reusePort, tls, socket, data: null };
+    return Bun.listen<Peer | null>(options);
+  });
 }
 
 type WebSocketData = { peer: Peer | null };

@@ -92,7 +92,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     },
     (error) => log.error({ error: String(error) }, "the server cannot be announced"),
   );
-  await Promise.race([announcing, Bun.sleep(ANNOUNCE_MS)]);
+  await within(ANNOUNCE_MS, announcing);
   return {
     instance,
     fetch,

@@ -19,7 +19,7 @@ import { type Asked, type Asker, toItem, UplinkQueue, type Waiting } from "./upl
 
 export interface UplinkOptions {
   /** Makes the call to the route. */
-  post(body: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
+  post: (body: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
   /** "ip:port:httpPort", as the server is announced. */
   server: string;
   bootId: string;

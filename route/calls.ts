@@ -93,9 +93,9 @@ export function calls(parts: CallsParts): Calls {
     },
 
     async history({ peer, userId, before, limit }, { caller }) {
+      if (caller.kind === "nobody") throw new CimError("UNAUTHORIZED");
       const reader = userId ?? (caller.kind === "user" ? caller.session.userId : undefined);
-      if (reader === undefined)
-        throw new CimError("INVALID", "userId is missing: want who reads, or a token");
+      if (reader === undefined) throw new CimError("INVALID", "userId is missing: want who reads");
       await callers.mayActFor(caller, reader);
       const conversation = typeof peer === "number" ? p2p(reader, peer) : peer;
       checkReader(reader, conversation);

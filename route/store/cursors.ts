@@ -26,6 +26,9 @@ export interface Cursors {
   cursor(userId: number, slot: string, conversation: string): Promise<number>;
   /** Conversations of the account with messages after the slot's cursor, by name, those after `from` ("": all), at most `limit`. */
   unread(userId: number, slot: string, from: string, limit: number): Promise<Unread[]>;
-  /** Forget cursors of `all` that were neither moved nor joined since `at` (ms since 1970), and those that point at nothing kept. */
+  /**
+   * Forget cursors of `all` that were neither moved nor joined since `at` (ms since 1970) and whose slot has no
+   * session, and cursors of other conversations that have nothing kept at or before them.
+   */
   trim(at: number): Promise<void>;
 }

@@ -56,6 +56,9 @@ export interface Log {
   unpushed(at: number, limit: number): Promise<Stored[]>;
   /** Take the marks off. */
   pushed(messages: readonly { conversation: string; seq: number }[]): Promise<void>;
-  /** Forget messages accepted before `at` (ms since 1970), at most `limit`; their seqs are not given again. Answers how many. */
+  /**
+   * Forget messages accepted before `at` (ms since 1970), at most `limit`; their seqs are not given again.
+   * Answers how many: fewer than `limit` when there are no more.
+   */
   trim(at: number, limit: number): Promise<number>;
 }

@@ -16,10 +16,10 @@ export function sqliteSessions(file: SqliteFile): Sessions {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const remove = file.prepare("DELETE FROM sessions WHERE user_id = ? AND slot = ? AND session_id = ?");
-  // Up to the user who would be one too many.
+  // Up to the last user of the page; without one there are fewer, and all are in.
   const list = file.prepare<Row, [number, number]>(
-    `SELECT ${COLUMNS} FROM sessions WHERE user_id > ?1 AND user_id < coalesce(
-       (SELECT user_id FROM sessions WHERE user_id > ?1 GROUP BY user_id ORDER BY user_id LIMIT 1 OFFSET ?2),
+    `SELECT ${COLUMNS} FROM sessions WHERE user_id > ?1 AND user_id <= coalesce(
+       (SELECT user_id FROM sessions WHERE user_id > ?1 GROUP BY user_id ORDER BY user_id LIMIT 1 OFFSET ?2 - 1),
        ${Number.MAX_SAFE_INTEGER}
      ) ORDER BY user_id, slot`,
   );

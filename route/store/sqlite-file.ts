@@ -11,6 +11,8 @@ export const MEMORY = ":memory:";
 /** How long a call waits for another process that writes to the same file. */
 const BUSY_TIMEOUT_MS = 2000;
 const CACHE_KIB = 32 * 1024;
+/** Pages in the write-ahead log before they are moved to their places: the more, the fewer moves of the same page. */
+const CHECKPOINT_PAGES = 4000;
 /** What the write-ahead log is cut back to after a burst. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
 /** While something is wrong, `trouble()` tries to write this much, this often. */
@@ -158,7 +160,8 @@ function open(name: string): Database {
       throw new Error(`the file system does not support a write-ahead log (journal mode ${mode})`);
     }
     db.run(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
-    db.run(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
+    db.run(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    db.run("PRAGMA temp_store = MEMORY");
     ensureSchema(db, name);
     return db;
   } catch (error) {

@@ -4,7 +4,9 @@ import type { Throttle } from "./throttle.ts";
  * Counts in this process. A key costs memory from its first event until the last one is a window ago.
  * @param now milliseconds, from a clock that never steps
  */
-export function memoryThrottle(now: () => number = () => performance.now()): Throttle {
+export function memoryThrottle(
+  now: () => number = () => performance.now(),
+): Throttle & { /** How many keys it knows of. */ keys(): number } {
   // By window, then by key: within one window the key that was counted last stands last, and the first is the first
   // to be over, so that forgetting needs neither a timer nor a walk through all.
   const windows = new Map<number, Map<string, number[]>>();
@@ -19,6 +21,7 @@ export function memoryThrottle(now: () => number = () => performance.now()): Thr
   }
 
   return {
+    keys: () => windows.values().reduce((sum, keys) => sum + keys.size, 0),
     async take(key, limit, windowMs) {
       const time = now();
       const keys = windows.getOrInsertComputed(windowMs, () => new Map());

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Draft } from "../../../route/store/log.ts";
+import { openSqlite } from "../../../route/store/sqlite.ts";
+import type { Store } from "../../../route/store/store.ts";
+import { RunningProcess } from "../../support/process.ts";
+import { until } from "../../support/until.ts";
+
+const EVERYTHING = { messages: 1_000_000, bytes: Infinity };
+const ROOM = "2m";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cim-sqlite-"));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const mounting = await mount(mkdtempSync(join(tmpdir(), "cim-sqlite-")));
+await mounting.undo();
+
+describe.skipIf(mounting.refused !== null)(
+  mounting.refused ? `a full disk (cannot mount one: ${mounting.refused})` : "a full disk",
+  () => {
+    let store: Store;
+    let disk: Awaited<ReturnType<typeof mount>>;
+    beforeEach(async () => {
+      disk = await mount(join(directory));
+      writeFileSync(join(directory, "ballast"), new Uint8Array(1024 * 1024));
+      store = await openSqlite(join(directory, "cim.db"));
+    });
+    afterEach(async () => {
+      await store.close();
+      await disk.undo();
+    });
+
+    /** Appends batches until there is no room; answers how many messages were accepted, and the refusal. */
+    async function fillUp(): Promise<{ accepted: number; refusal: unknown }> {
+      for (let batch = 0; ; batch++) {
+        try {
+          await store.log.append(drafts(batch));
+        } catch (refusal) {
+          return { accepted: batch * 10, refusal };
+        }
+      }
+    }
+
+    test("a message that has no room is refused, naming the file and the cause, and nothing of its batch stands", async () => {
+      const { accepted, refusal } = await fillUp();
+      const text = `${join(directory, "cim.db")}: database or disk is full (SQLITE_FULL)`;
+      expect(refusal).toMatchObject({ name: "CimError", status: "FALLBACK", message: text });
+      expect(accepted).toBeGreaterThan(0);
+      const { head, messages } = await store.log.read("all", 0, EVERYTHING);
+      expect([
+        store.trouble(),
+        head,
+        messages.map(({ seq }) => seq),
+        (await store.log.unpushed(Infinity, 1_000_000)).length,
+      ]).toEqual([text, accepted, Array.from({ length: accepted }, (_, i) => i + 1), accepted]);
+      await expect(store.accounts.register("x".repeat(64), "y".repeat(60_000))).rejects.toMatchObject({
+        status: "FALLBACK",
+      });
+      expect(await store.accounts.byName("x".repeat(64))).toBe(null);
+    });
+
+    test("when there is room again the same batch is accepted, without a hole", async () => {
+      const { accepted } = await fillUp();
+      rmSync(join(directory, "ballast"));
+      expect([(await store.log.append(drafts(accepted / 10)))[0], store.trouble()]).toEqual([
+        { seq: accepted + 1, at: 1, retry: false },
+        null,
+      ]);
+    });
+
+    test("it finds out that there is room again without being asked to store anything", async () => {
+      await fillUp();
+      expect(store.trouble()).not.toBe(null);
+      rmSync(join(directory, "ballast"));
+      await until("no trouble", () => store.trouble() === null);
+    });
+  },
+);
+
+test("a file that is damaged while it is used is trouble to the end, and never an empty answer", async () => {
+  const file = join(directory, "cim.db");
+  const before = await openSqlite(file);
+  for (let batch = 0; batch < 20; batch++) await before.log.append(drafts(batch));
+  await before.close();
+  const bytes = readFileSync(file);
+  // Pages after the first few, which hold the schema and its roots.
+  for (let page = 40; page < bytes.length / 4096; page++) bytes.fill(0xee, page * 4096, page * 4096 + 512);
+  writeFileSync(file, bytes);
+  const store = await openSqlite(file);
+  const text = `${file}: database disk image is malformed (SQLITE_CORRUPT)`;
+  await expect(store.log.read("all", 0, EVERYTHING)).rejects.toMatchObject({
+    status: "FALLBACK",
+    message: text,
+  });
+  await store.accounts.register("zhangsan", null);
+  expect(store.trouble()).toBe(text);
+  await store.close();
+});
+
+test("everything that was reported as accepted is there after the process was killed", async () => {
+  const file = join(directory, "cim.db");
+  const appender = new RunningProcess(["bun", join(import.meta.dir, "appender.ts"), file]);
+  await appender.printed("accepted 300\n");
+  await appender.kill();
+  const accepted = Math.max(
+    ...[...appender.output.matchAll(/accepted (\d+)\n/g)].map(([, seq]) => Number(seq)),
+  );
+  const store = await openSqlite(file);
+  const { head, messages } = await store.log.read("all", 0, EVERYTHING);
+  expect(head).toBeGreaterThanOrEqual(accepted);
+  expect([messages.map(({ seq }) => seq), (await store.log.unpushed(Infinity, 1_000_000)).length]).toEqual([
+    Array.from({ length: head }, (_, i) => i + 1),
+    head,
+  ]);
+  await store.close();
+});
+
+function drafts(batch: number): Draft[] {
+  return Array.from({ length: 10 }, (_, i) => ({
+    conversation: "all",
+    senderId: 1,
+    messageId: `${batch}-${i}`,
+    at: 1,
+    bytes: new Uint8Array(1000),
+  }));
+}
+
+/** A disk of `ROOM` at `at`; `refused` says why there is none. */
+async function mount(at: string): Promise<{ refused: string | null; undo(): Promise<void> }> {
+  const run = async (...command: string[]) => {
+    if (Bun.which(command[0]!) === null) return `no ${command[0]} in PATH`;
+    const child = Bun.spawn(command, { stdout: "ignore", stderr: "pipe" });
+    const said = await new Response(child.stderr).text();
+    return (await child.exited) === 0 ? null : said.trim();
+  };
+  const refused = await run("mount", "-t", "tmpfs", "-o", `size=${ROOM}`, "cim-test", at);
+  return {
+    refused,
+    undo: async () => {
+      if (refused !== null) return;
+      const kept = await run("umount", at);
+      if (kept) throw new Error(`cannot unmount ${at}: ${kept}`);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+/** The route as a process of its own. */
+import type { Config } from "../common/config.ts";
+import { Link } from "../common/link.ts";
+import { createLogger } from "../common/logger.ts";
+import { openDirectory } from "../common/registry/open.ts";
+import { type Running, runRole } from "../common/role.ts";
+import { findSecret } from "../common/secret.ts";
+import { Tokens } from "../common/token.ts";
+import { assets } from "./docs-assets.ts";
+import { listenRoute } from "./listen.ts";
+import { passwords } from "./passwords-bun.ts";
+import { openRoute } from "./route.ts";
+import { openStore } from "./store/open.ts";
+
+export const routeRole = {
+  name: "cim-route",
+  summary: "the HTTP API: accounts, logins, and every message on its way.",
+  start: startRoute,
+};
+
+async function startRoute(config: Config): Promise<Running> {
+  const log = createLogger(config.log, "route");
+  const tokens = new Tokens(findSecret(config.secret, config.data, true));
+  const store = await openStore(config);
+  const registry = await openDirectory(config, log);
+  const link = new Link("route", tokens);
+  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, log });
+  const listener = listenRoute(config, route);
+  const banner = [`cim-route   ${listener.url}`, `  API       ${listener.url}/docs`, ...routeNotes(config)];
+  const stop = async () => {
+    await listener.close();
+    await route.close();
+    await registry.directory.close();
+    await store.close();
+  };
+  return { banner, stop };
+}
+
+/** What an operator should know of these settings. */
+export function routeNotes(config: Config): string[] {
+  if (config.auth !== "open") return [];
+  return ["  WARNING   CIM_AUTH=open: CIM v2 peers are believed without credentials"];
+}
+
+if (import.meta.main) process.exit(await runRole(routeRole, process.argv.slice(2), process.env));

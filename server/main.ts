@@ -1,0 +1,34 @@
+/** cim-server as a process of its own. */
+import type { Config } from "../common/config.ts";
+import { Link } from "../common/link.ts";
+import { createLogger } from "../common/logger.ts";
+import { openRegistrar } from "../common/registry/open.ts";
+import { addressOf } from "../common/registry/registry.ts";
+import { type Running, runRole } from "../common/role.ts";
+import { findSecret } from "../common/secret.ts";
+import { Tokens } from "../common/token.ts";
+import { openServer } from "./server.ts";
+
+export const serverRole = {
+  name: "cim-server",
+  summary: "holds the connections of clients (TCP) and writes what routes push to them.",
+  start: startServer,
+};
+
+async function startServer(config: Config): Promise<Running> {
+  const log = createLogger(config.log, "server");
+  const tokens = new Tokens(findSecret(config.secret, config.data, false));
+  const link = new Link("server", tokens);
+  const registrar = await openRegistrar(config, link, log);
+  const server = await openServer({ config, tokens, link, registrar, log });
+  const { host, port, httpPort } = server.instance();
+  const banner = [
+    `cim-server  ${addressOf(server.instance())}`,
+    `  clients   ${host}:${port} (TCP)`,
+    `  routes    ${host}:${httpPort} (HTTP)`,
+    `  registry  ${config.registry === "route" ? config.routeUrl : config.registry}`,
+  ];
+  return { banner, stop: () => server.close() };
+}
+
+if (import.meta.main) process.exit(await runRole(serverRole, process.argv.slice(2), process.env));

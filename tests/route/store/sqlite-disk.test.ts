@@ -58,7 +58,9 @@ describe.skipIf(mounting.refused !== null)(
         messages.map(({ seq }) => seq),
         (await store.log.unpushed(Infinity, 1_000_000)).length,
       ]).toEqual([text, accepted, Array.from({ length: accepted }, (_, i) => i + 1), accepted]);
-      await expect(store.accounts.register("x".repeat(64), "y".repeat(60_000))).rejects.toMatchObject({
+      expect(
+        await store.accounts.register("x".repeat(64), "y".repeat(60_000)).catch((error) => error),
+      ).toMatchObject({
         status: "FALLBACK",
       });
       expect(await store.accounts.byName("x".repeat(64))).toBe(null);
@@ -93,7 +95,7 @@ test("a file that is damaged while it is used is trouble to the end, and never a
   writeFileSync(file, bytes);
   const store = await openSqlite(file);
   const text = `${file}: database disk image is malformed (SQLITE_CORRUPT)`;
-  await expect(store.log.read("all", 0, EVERYTHING)).rejects.toMatchObject({
+  expect(await store.log.read("all", 0, EVERYTHING).catch((error) => error)).toMatchObject({
     status: "FALLBACK",
     message: text,
   });

@@ -10,8 +10,6 @@ export interface InboxOptions {
   maxUnread: number;
   /** Whether this client itself sent the message: it is not handed out. */
   isSent(message: Message): boolean;
-  /** How far the program got in an earlier run. */
-  cursors?: Record<string, number>;
 }
 
 export interface Page {
@@ -73,14 +71,16 @@ export class Inbox {
 
   constructor(options: InboxOptions) {
     this.#options = options;
-    for (const [conversation, seq] of Object.entries(options.cursors ?? {})) {
-      const thread = this.#thread(conversation);
-      thread.floor = seq;
-      // Where a device stands in `all` is the server's to say: what was said while it was logged out is not for it.
-      if (conversation !== ALL) Object.assign(thread, { cursor: seq, head: seq, acked: seq });
-      this.#missing.add(thread);
-    }
     this.#missing.add(this.#thread(ALL));
+  }
+
+  /** How far the program got in an earlier run; to be told before anything else. */
+  resume(conversation: string, seq: number): void {
+    const thread = this.#thread(conversation);
+    thread.floor = seq;
+    // Where a device stands in `all` is the server's to say: what was said while it was logged out is not for it.
+    if (conversation !== ALL) Object.assign(thread, { cursor: seq, head: seq, acked: seq });
+    this.#missing.add(thread);
   }
 
   /** A new connection: what was asked on the old one is not answered any more, and anything may have been missed. */

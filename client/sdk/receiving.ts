@@ -1,6 +1,7 @@
 /** Hands messages to the application, acknowledges what it is done with, and asks the server for what is missing. */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Logger } from "../../common/logger.ts";
+import { parseConversation, peerOf } from "../../proto/conversation.ts";
 import { Command, type Frame, type Pages, PagesSchema } from "../../proto/gen/cim_pb.ts";
 import { decodeMessage } from "../../proto/message.ts";
 import type { Clock } from "./clock.ts";
@@ -32,7 +33,8 @@ export class Receiving implements AsyncIterable<Message> {
   readonly #options: ReceivingOptions;
   readonly #inbox: Inbox;
   /** What the store was told. */
-  readonly #saved: Map<string, number>;
+  readonly #saved = new Map<string, number>();
+  readonly #stored: [string, number][];
   #connection: Connection | null = null;
   /** What the application has and is not done with. */
   #current: Entry | null = null;
@@ -44,7 +46,7 @@ export class Receiving implements AsyncIterable<Message> {
 
   constructor(options: ReceivingOptions) {
     this.#options = options;
-    this.#saved = new Map(Object.entries(options.cursors));
+    this.#stored = Object.entries(options.cursors);
     this.#inbox = new Inbox(options);
   }
 
@@ -69,6 +71,7 @@ export class Receiving implements AsyncIterable<Message> {
 
   connected(connection: Connection): void {
     this.#connection = connection;
+    this.#resume();
     this.#inbox.connected();
     this.#look();
   }
@@ -104,6 +107,17 @@ export class Receiving implements AsyncIterable<Message> {
     this.#cancelAck?.();
     this.#cancelHole?.();
     this.#arrival.resolve();
+  }
+
+  /** Takes up what the store had, once it is known who this is. */
+  #resume(): void {
+    const { log, userId } = this.#options;
+    for (const [conversation, seq] of this.#stored.splice(0)) {
+      if (isOf(userId(), conversation) && Number.isSafeInteger(seq) && seq >= 0) {
+        this.#saved.set(conversation, seq);
+        this.#inbox.resume(conversation, seq);
+      } else log.warn({ conversation, seq, userId: userId() }, "a stored cursor that is not of this account");
+    }
   }
 
   async #finish(): Promise<void> {
@@ -206,5 +220,14 @@ export class Receiving implements AsyncIterable<Message> {
       ...(content.case === "data" && { data: content.value.slice() }),
       own: userId === this.#options.userId(),
     };
+  }
+}
+
+function isOf(userId: number, name: string): boolean {
+  try {
+    const conversation = parseConversation(name);
+    return conversation.kind === "all" || peerOf(conversation, userId) !== null;
+  } catch {
+    return false;
   }
 }

@@ -185,8 +185,7 @@ export class Session {
   /** Why a client that was never connected should not go on trying. */
   #hopeless(error: ConnectionEnd | CimError): Over | null {
     if (this.#state !== "Connecting") return null;
-    const taken = error instanceof CimError && error.status === "REPEAT_LOGIN";
-    if (!taken && this.#plan.attempt < this.#options.loginAttempts) return null;
+    if (this.#plan.attempt < this.#options.loginAttempts) return null;
     return { reason: "refused", text: error.message };
   }
 

@@ -17,7 +17,9 @@ function page(conversation: string, after: number, seqs: number[], head = seqs.a
 
 function inbox(options: { maxUnread?: number; cursors?: Record<string, number>; sent?: string[] } = {}) {
   const { maxUnread = 1000, cursors, sent = [] } = options;
-  return new Inbox({ maxUnread, cursors, isSent: (message) => sent.includes(message.messageId) });
+  const box = new Inbox({ maxUnread, isSent: (message) => sent.includes(message.messageId) });
+  for (const [conversation, seq] of Object.entries(cursors ?? {})) box.resume(conversation, seq);
+  return box;
 }
 
 /** An inbox that has asked all it asks of a new connection, and was told that nothing is unread. */

@@ -43,7 +43,7 @@ export const MAX_BATCH = 100;
 const batch = z
   .array(messageText, { error: "want a list of texts" })
   .min(1, { error: "want at least one text" })
-  .max(MAX_BATCH, { error: `limit ${MAX_BATCH} texts` })
+  .max(MAX_BATCH, { error: ({ input }) => `${(input as string[]).length} texts, limit ${MAX_BATCH}` })
   .meta({ description: "Several texts, in order, instead of one" });
 
 const content = {

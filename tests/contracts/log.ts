@@ -305,6 +305,14 @@ export function logContract(name: string, open: () => Promise<Store>): void {
       ]);
     });
 
+    test("a mark of a forgotten message is never taken for one of a later message", async () => {
+      await store.log.append([draft("all", "m1", { at: 10 })]);
+      await trimAll(15);
+      await store.log.append([draft("all", "m2", { at: 20 })]);
+      await store.log.pushed([{ conversation: "all", seq: 2 }]);
+      expect(await store.log.unpushed(LATE, 10)).toEqual([]);
+    });
+
     test("retention forgets no more at once than it was allowed, and goes on where it was", async () => {
       await store.log.append(numbers(1, 10).map((i) => draft("all", `m${i}`, { at: i })));
       expect([

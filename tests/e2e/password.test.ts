@@ -127,7 +127,7 @@ const TCP: Record<string, { login: () => Promise<string | Uint8Array>; goodbye: 
   "an empty token": { login: async () => "", goodbye: "bad_token" },
   "an expired token": {
     login: () => changed(SECRET, { expiresAt: Date.now() - 1 }),
-    goodbye: "bad_token",
+    goodbye: "session_over",
   },
   "a token with a bent signature": { login: async () => bent(ann.token), goodbye: "bad_token" },
   "a token whose user was changed": {
@@ -155,14 +155,14 @@ for (const [name, { login, goodbye }] of Object.entries(TCP)) {
 test("pushing through a server, and calls between roles, take more than a user's token", async () => {
   const push = { userId: bob.userId, msg: "x", cmd: "MESSAGE", properties: {} };
   for (const proof of [null, ann.token, bent(ann.token)]) {
-    const statuses = await Promise.all([
-      status(`${system.serverUrl}/sendMsg`, push, proof),
-      status(`${system.serverUrl}/internal/downlink`, "", proof),
-      status(`${system.routeUrl}/internal/uplink`, "", proof),
-      status(`${system.routeUrl}/internal/announce`, {}, proof),
-      status(`${system.routeUrl}/internal/leave`, {}, proof),
-    ]);
-    expect(statuses).toEqual([401, 401, 401, 401, 401]);
+    const pushed = await request(`${system.serverUrl}/sendMsg`, push, proof);
+    expect(await pushed.json()).toMatchObject({ code: "9110", dataBody: null });
+    const internal = [
+      `${system.serverUrl}/internal/downlink`,
+      ...["uplink", "announce", "leave"].map((call) => `${system.routeUrl}/internal/${call}`),
+    ];
+    const answers = await Promise.all(internal.map((url) => request(url, {}, proof)));
+    expect(answers.map((answer) => answer.status)).toEqual([401, 401, 401, 401]);
   }
 });
 
@@ -226,10 +226,6 @@ async function post(path: string, body: unknown, token: string | null = null): P
 async function get(path: string, token: string | null): Promise<Answer> {
   const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
   return (await (await fetch(`${system.routeUrl}${path}`, { headers })).json()) as Answer;
-}
-
-async function status(url: string, body: unknown, token: string | null): Promise<number> {
-  return (await request(url, body, token)).status;
 }
 
 function request(url: string, body: unknown, token: string | null): Promise<Response> {

@@ -1,0 +1,144 @@
+/** The console's own settings: each a flag, some an environment variable as well. `--help` is made from this table. */
+import { parseArgs } from "node:util";
+import { ConfigError } from "../../common/config.ts";
+import { LANGUAGES, type Language, languageOf } from "./texts/language.ts";
+
+interface Option {
+  /** What stands behind the flag in --help; "" for a switch. */
+  value: string;
+  meaning: string;
+  env?: string;
+  default?: string;
+  /** What a value must be, in words: part of the error. */
+  want?: string;
+  accepts?: (given: string) => boolean;
+  short?: string;
+}
+
+const MAX_NAME_LENGTH = 64;
+
+export const OPTIONS = {
+  route: {
+    value: "URL",
+    meaning: "where the route is",
+    env: "CIM_ROUTE_URL",
+    default: "http://127.0.0.1:8083",
+    want: "an http:// or https:// URL",
+    accepts: (given) => /^https?:$/.test(URL.parse(given)?.protocol ?? ""),
+  },
+  user: {
+    value: "NAME",
+    meaning: "who you are; a new name is registered",
+    env: "CIM_USER",
+    want: `a name of 1 to ${MAX_NAME_LENGTH} characters`,
+    accepts: isName,
+  },
+  device: {
+    value: "NAME",
+    meaning: "under CIM_LOGIN_POLICY=multi, one session for each device",
+    env: "CIM_DEVICE",
+    default: "default",
+    want: `a name of 1 to ${MAX_NAME_LENGTH} characters`,
+    accepts: isName,
+  },
+  lang: {
+    value: "LANGUAGE",
+    meaning: `${Object.keys(LANGUAGES).join(" or ")}; when not set, what the locale says`,
+    want: Object.keys(LANGUAGES).join(" or "),
+    accepts: (given) => Object.hasOwn(LANGUAGES, given),
+  },
+  json: { value: "", meaning: "print everything as lines of JSON" },
+  help: { value: "", meaning: "print this", short: "h" },
+  version: { value: "", meaning: "print the version", short: "v" },
+} as const satisfies Record<string, Option>;
+
+/** Never a flag: it would be seen in the list of processes. */
+const PASSWORD_VARIABLE = "CIM_PASSWORD";
+
+export interface Options {
+  route: string;
+  user: string;
+  device: string;
+  language: Language;
+  json: boolean;
+  /** What CIM_PASSWORD says. */
+  password?: string;
+}
+
+type Env = Record<string, string | undefined>;
+
+/** @throws ConfigError that names the option, its value and what was wanted */
+export function readOptions(argv: string[], env: Env): Options | "help" | "version" {
+  const given = parseFlags(argv);
+  if (given.help) return "help";
+  if (given.version) return "version";
+  const lang = read("lang", given, env);
+  return {
+    route: read("route", given, env).replace(/\/+$/, ""),
+    user: read("user", given, env).normalize("NFC").trim(),
+    device: read("device", given, env).normalize("NFC").trim(),
+    language: (lang || languageOf(env)) as Language,
+    json: given.json === true,
+    password: env[PASSWORD_VARIABLE] || undefined,
+  };
+}
+
+export function helpText(version: string): string {
+  const rows = Object.entries(OPTIONS).map(([name, option]: [string, Option]) => {
+    const flag = `${option.short ? `-${option.short}, ` : ""}--${name}${option.value && ` ${option.value}`}`;
+    const notes = [option.env, option.default].filter(Boolean).join(", ");
+    return `  ${flag.padEnd(20)}${option.meaning}${notes && ` (${notes})`}`;
+  });
+  return [
+    `cim-client ${version}: chat in a terminal, or send and read lines in a script.`,
+    "",
+    "Usage: cim-client --user NAME [--route URL] [--device NAME] [--lang LANGUAGE] [--json]",
+    "",
+    "In brackets the environment variable, and the default:",
+    ...rows,
+    "",
+    `The password is asked for, or read from ${PASSWORD_VARIABLE}; the session is remembered, so that the next start asks nothing.`,
+    "With input from a pipe, each line is sent, and the program ends when the last one has its receipt.",
+  ].join("\n");
+}
+
+function parseFlags(argv: string[]): Record<string, string | boolean | undefined> {
+  const options: Record<string, { type: "string" | "boolean"; short?: string }> = {};
+  for (const [name, option] of Object.entries(OPTIONS) as [string, Option][]) {
+    options[name] = {
+      type: option.value ? "string" : "boolean",
+      ...(option.short && { short: option.short }),
+    };
+  }
+  try {
+    return parseArgs({ args: argv, options }).values;
+  } catch (error) {
+    throw new ConfigError(`${(error as Error).message}; --help lists what there is`, { cause: error });
+  }
+}
+
+function read(
+  name: "route" | "user" | "device" | "lang",
+  given: ReturnType<typeof parseFlags>,
+  env: Env,
+): string {
+  const option: Option = OPTIONS[name];
+  const flag = given[name];
+  const value = typeof flag === "string" ? flag : (option.env && env[option.env]) || option.default;
+  if (value === undefined && name === "lang") return "";
+  if (value === undefined || !option.accepts!(value)) {
+    const source =
+      typeof flag !== "string" && option.env && env[option.env] ? `${option.env}=` : `--${name} `;
+    throw new ConfigError(
+      value === undefined
+        ? `--${name} is missing: want ${option.want}`
+        : `${source}${value}: want ${option.want}`,
+    );
+  }
+  return value;
+}
+
+function isName(given: string): boolean {
+  const length = [...given.normalize("NFC").trim()].length;
+  return length >= 1 && length <= MAX_NAME_LENGTH;
+}

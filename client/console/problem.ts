@@ -1,0 +1,28 @@
+import type { StatusName } from "../../proto/status.ts";
+import type { CommandName } from "./texts/texts.ts";
+
+/** What was wrong with what was typed or asked for; each language has one line for each, which says how to write it. */
+export type Problem =
+  | { what: "unknown-command"; name: string }
+  | { what: "usage"; command: CommandName; given: string }
+  | { what: "no-receiver"; given: string }
+  | { what: "no-text"; given: string }
+  | { what: "no-such-user"; name: string }
+  | { what: "yourself" }
+  | { what: "seconds"; given: string; max: number }
+  | { what: "page"; given: string; pages: number }
+  | { what: "no-such-delay"; given: string }
+  | { what: "too-many-delays"; limit: number }
+  | { what: "in-use"; name: string }
+  /** A file of the console, on this machine. */
+  | { what: "file"; reason: string }
+  | { what: "failed"; status: StatusName; reason: string };
+
+/** Thrown by a command; shown as one line, and the input goes on. */
+export class Mistake extends Error {
+  override name = "Mistake";
+
+  constructor(readonly problem: Problem) {
+    super(problem.what);
+  }
+}

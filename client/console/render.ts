@@ -1,0 +1,158 @@
+/** Events in words, for people. What others chose of it is made harmless here, and nowhere else. */
+import { parseConversation, peerOf } from "../../proto/conversation.ts";
+import type { Event, Person, Said } from "./events.ts";
+import { harmless, harmlessLine } from "./harmless.ts";
+import type { CommandName, InfoName, Texts } from "./texts/texts.ts";
+
+type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
+
+const SGR: Record<Style, number> = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33, cyan: 36 };
+const SECOND_MS = 1000;
+
+export class Renderer {
+  readonly #texts: Texts;
+  readonly #colors: boolean;
+
+  constructor(texts: Texts, colors: boolean) {
+    this.#texts = texts;
+    this.#colors = colors;
+  }
+
+  /** Lines without the last line feed. */
+  render(event: Event, now: number = Date.now()): string {
+    const texts = this.#texts;
+    switch (event.type) {
+      case "ready": {
+        const user = { ...event.user, userName: harmlessLine(event.user.userName) };
+        const registered = event.registered ? `${texts.registered(user)}\n` : "";
+        return `${registered}${texts.ready(user, event.route)}\n${this.#style("dim", texts.readyHint)}`;
+      }
+      case "message":
+        return this.#said(event);
+      case "queued":
+        return this.#style("yellow", `  … ${texts.queued}`);
+      case "sent": {
+        const line = event.receiverOnline ? texts.accepted : texts.stored;
+        return this.#style("dim", `  ✓ ${line(this.#to(event.to), event.seq)}`);
+      }
+      case "refused": {
+        const reason = harmlessLine(texts.status(event.status, event.reason));
+        return this.#style("red", `  ✗ ${texts.refused(this.#to(event.to), reason)}`);
+      }
+      case "disconnected": {
+        const seconds = Math.ceil(event.delayMs / SECOND_MS);
+        return this.#style("yellow", texts.disconnected(harmlessLine(event.text), seconds));
+      }
+      case "connected":
+        return this.#style("green", texts.connected);
+      case "commands":
+        return this.#commands(event.commands);
+      case "users": {
+        const people = event.users.map((user) => `  ${this.#person(user)}`);
+        return [texts.users(event.users.length, harmlessLine(event.prefix), event.more), ...people].join(
+          "\n",
+        );
+      }
+      case "found": {
+        const title = texts.found(harmlessLine(event.keyword), event.said.length, event.total);
+        return [title, ...event.said.map((said) => this.#said(said, true))].join("\n");
+      }
+      case "ai":
+        return this.#style("green", event.on ? texts.aiOn : texts.aiOff);
+      case "answer":
+        return `${this.#style("cyan", "AI")}: ${harmless(event.text)}`;
+      case "info":
+        return this.#table(this.#info(event.info));
+      case "emoji":
+        return `${event.emoji.join(" ")}\n${this.#style("dim", texts.emoji(event.page, event.pages))}`;
+      case "delayed": {
+        const { id, to, at } = event.delayed;
+        return this.#style("dim", `  ${texts.delayed(id, this.#to(to), secondsUntil(at, now))}`);
+      }
+      case "undelayed":
+        return this.#style("dim", `  ${texts.undelayed(event.delayed.id)}`);
+      case "delays":
+        return event.delays.length === 0
+          ? texts.noDelays
+          : event.delays
+              .map(({ id, to, at, text }) =>
+                texts.delay(id, this.#to(to), secondsUntil(at, now), harmlessLine(text)),
+              )
+              .join("\n");
+      case "forgotten":
+        return texts.forgotten;
+      case "hint":
+        return this.#style("dim", texts.quitHint);
+      case "problem":
+        return this.#style("yellow", harmlessLine(texts.problem(event.problem)));
+      case "closed":
+        return this.#style("red", texts.closed(event.reason, harmlessLine(event.text)));
+    }
+  }
+
+  #said(said: Said, withDate = false): string {
+    const { from, conversation, at, own, text, data } = said;
+    const name = own ? this.#texts.you : this.#person(from);
+    const parsed = parseConversation(conversation);
+    const peer = parsed.kind === "p2p" ? (own ? String(peerOf(parsed, from.userId)) : this.#texts.you) : "";
+    const content = text !== undefined ? harmless(text) : `${this.#texts.data(bytesOf(data))} ${data ?? ""}`;
+    const time = this.#style("dim", timeOf(at, withDate));
+    return `${time} ${this.#style("cyan", peer ? `${name} → ${peer}` : name)}: ${content}`;
+  }
+
+  #commands(names: CommandName[]): string {
+    const { commandsTitle, commands, talking } = this.#texts;
+    const rows = names.map((name): [string, string] => [commands[name].usage, commands[name].help]);
+    return [commandsTitle, this.#table([...talking, ...rows])].join("\n");
+  }
+
+  #info(info: (Event & { type: "info" })["info"]): [string, string][] {
+    const { user, device, state, route, server, sessionId, pending, delays, history } = info;
+    const values: Record<InfoName, string> = {
+      user: this.#person(user),
+      device: harmlessLine(device),
+      state,
+      route,
+      server,
+      session: sessionId,
+      pending: String(pending),
+      delays: String(delays),
+      history,
+    };
+    return Object.entries(values).map(([name, value]) => [this.#texts.info[name as InfoName], value]);
+  }
+
+  #table(rows: [string, string][]): string {
+    const width = Math.max(...rows.map(([name]) => Bun.stringWidth(name)));
+    return rows
+      .map(([name, value]) => `  ${name}${" ".repeat(width - Bun.stringWidth(name))}  ${value}`)
+      .join("\n");
+  }
+
+  #to(to: Person | null): string {
+    return to === null ? this.#texts.everyone : this.#person(to);
+  }
+
+  #person(person: Person): string {
+    return this.#texts.person({ ...person, userName: harmlessLine(person.userName) });
+  }
+
+  #style(style: Style, text: string): string {
+    return this.#colors ? `\x1b[${SGR[style]}m${text}\x1b[0m` : text;
+  }
+}
+
+function timeOf(at: number, withDate: boolean): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const date = new Date(at);
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return withDate ? `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}` : time;
+}
+
+function secondsUntil(at: number, now: number): number {
+  return Math.max(0, Math.ceil((at - now) / SECOND_MS));
+}
+
+function bytesOf(data = ""): number {
+  return Uint8Array.fromBase64(data).length;
+}

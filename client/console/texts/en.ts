@@ -1,0 +1,114 @@
+import type { Problem } from "../problem.ts";
+import type { Texts } from "./texts.ts";
+
+const PRIVATE = "<name or userId>;;<text>";
+
+export const en: Texts = {
+  everyone: "everyone",
+  you: "you",
+  person: ({ userId, userName }) => `${userName}(${userId})`,
+  commandsTitle: "Commands:",
+  commands: {
+    all: { usage: ":all", help: "list these commands" },
+    olu: { usage: ":olu", help: "who is online" },
+    pu: { usage: ":pu <prefix>", help: "who is online with a name that begins so" },
+    q: { usage: ":q [keyword]", help: "search what was said; without a keyword, quit" },
+    "q!": { usage: ":q!", help: "quit" },
+    ai: { usage: ":ai", help: "talk to the built-in bot: nothing is sent" },
+    qai: { usage: ":qai", help: "stop talking to the bot" },
+    info: { usage: ":info", help: "this client, its connection and session" },
+    emoji: { usage: ":emoji <page>", help: "emoji to copy" },
+    delay: {
+      usage: ":delay <msg> <seconds>",
+      help: "send later, even after a restart; alone, list what waits",
+    },
+    undelay: { usage: ":undelay <number>", help: "do not send what waits under this number" },
+    logout: { usage: ":logout", help: "log out, forget the session on this machine, quit" },
+  },
+  talking: [
+    ["hello", "says it to everyone"],
+    [PRIVATE, "says it to one"],
+  ],
+  password: "Password: ",
+  passwordAgain: "The same password again: ",
+  passwordsDiffer: "The two passwords differ.",
+  askRegister: (name) => `There is no ${name} with this password. Register ${name} as a new name? [y/N] `,
+  yes: /^y(es)?$/i,
+  ready: ({ userName, userId }, route) => `You are ${userName}, userId ${userId}, at ${route}.`,
+  readyHint: `What you type goes to everyone, ${PRIVATE} to one. :all lists the commands.`,
+  registered: ({ userName, userId }) => `Registered ${userName}, userId ${userId}.`,
+  queued: "not connected: it is sent as soon as there is a connection",
+  accepted: (to, seq) => `accepted: to ${to}, #${seq}`,
+  stored: (to, seq) => `stored: ${to} is offline and gets it at the next login, #${seq}`,
+  refused: (to, reason) => `not sent to ${to}: ${reason}`,
+  disconnected: (reason, seconds) => `connection lost (${reason}); trying again in ${seconds} s, and so on`,
+  connected: "connected again",
+  users: (count, prefix, more) =>
+    `${more ? "more than " : ""}${count} online${prefix ? ` with a name that begins with ${prefix}` : ""}`,
+  found: (keyword, shown, total) =>
+    shown < total ? `the last ${shown} of ${total} with "${keyword}"` : `${total} with "${keyword}"`,
+  aiOn: "You talk to the bot; nothing is sent until :qai.",
+  aiOff: "You talk to people again.",
+  info: {
+    user: "user",
+    device: "device",
+    state: "state",
+    route: "route",
+    server: "server",
+    session: "session",
+    pending: "without receipt",
+    delays: "delayed",
+    history: "history",
+  },
+  emoji: (page, pages) => `page ${page} of ${pages}`,
+  delayed: (id, to, seconds) => `${id}: to ${to} in ${seconds} s; :undelay ${id} to call it off`,
+  undelayed: (id) => `${id}: not sent`,
+  noDelays: "Nothing waits to be sent.",
+  delay: (id, to, seconds, text) => `${id}: to ${to} in ${seconds} s: ${text}`,
+  forgotten: "Logged out; the session is forgotten on this machine.",
+  quitHint: "Ctrl-C again quits.",
+  data: (bytes) => `[${bytes} bytes]`,
+  problem,
+  closed: (reason, text) =>
+    reason === "replaced" || reason === "kicked"
+      ? `The session ended: ${text}.`
+      : `The connection ended (${reason}): ${text}.`,
+  status: (_, detail) => detail,
+  repeatLogin: (name) =>
+    `${name} is logged in already: quit there (:q) and try again, or wait until that connection has timed out.`,
+  wrongPassword: (name) => `The name ${name} is taken, and its password is another.`,
+  noPassword: (name) => `${name} needs a password: set CIM_PASSWORD, or start in a terminal to be asked.`,
+  notRegistered: (name) => `${name} was not registered.`,
+  failedLines: (count) => `${count} of the lines came to nothing.`,
+};
+
+function problem(problem: Problem): string {
+  switch (problem.what) {
+    case "unknown-command":
+      return `There is no command :${problem.name}.`;
+    case "usage":
+      return `${problem.given && `"${problem.given}" is not enough: `}write ${en.commands[problem.command].usage}`;
+    case "no-receiver":
+      return `Nobody is named before ;; in "${problem.given}": write ${PRIVATE}`;
+    case "no-text":
+      return `Nothing stands after ;; in "${problem.given}": write ${PRIVATE}`;
+    case "no-such-user":
+      return `There is no user "${problem.name}": write ${PRIVATE}; :olu shows who is online.`;
+    case "yourself":
+      return `That is you: write ${PRIVATE} with someone else.`;
+    case "seconds":
+      return `"${problem.given}" is no number of seconds from 1 to ${problem.max}: write :delay <msg> <seconds>, as in :delay see you 10`;
+    case "page":
+      return `"${problem.given}" is no page from 1 to ${problem.pages}: write :emoji <page>, as in :emoji 1`;
+    case "no-such-delay":
+      return `Nothing waits under "${problem.given}": :delay lists what waits, :undelay <number> calls it off.`;
+    case "too-many-delays":
+      return `${problem.limit} messages wait already, which is the limit: :undelay <number> calls one off.`;
+    case "in-use":
+      return `Another console on this machine is ${problem.name} as well: the remembered session is left to it.`;
+    case "file":
+      return `A file cannot be used: ${problem.reason}`;
+    case "failed":
+      return `That did not work: ${problem.reason}`;
+  }
+}

@@ -1,0 +1,77 @@
+/** What the console says, in one language. */
+import type { StatusName } from "../../../proto/status.ts";
+import type { Person } from "../events.ts";
+import type { Problem } from "../problem.ts";
+
+export interface Texts {
+  everyone: string;
+  you: string;
+  /** A person in a list or at the start of a line. */
+  person(person: Person): string;
+  commands: Record<CommandName, { usage: string; help: string }>;
+  commandsTitle: string;
+  /** What to type to talk, and what that does. */
+  talking: [typed: string, meaning: string][];
+  password: string;
+  passwordAgain: string;
+  passwordsDiffer: string;
+  askRegister(name: string): string;
+  yes: RegExp;
+  ready(user: Person, route: string): string;
+  readyHint: string;
+  registered(user: Person): string;
+  queued: string;
+  accepted(to: string, seq: number): string;
+  stored(to: string, seq: number): string;
+  refused(to: string, reason: string): string;
+  disconnected(reason: string, seconds: number): string;
+  connected: string;
+  users(count: number, prefix: string, more: boolean): string;
+  found(keyword: string, shown: number, total: number): string;
+  aiOn: string;
+  aiOff: string;
+  info: Record<InfoName, string>;
+  emoji(page: number, pages: number): string;
+  delayed(id: number, to: string, seconds: number): string;
+  undelayed(id: number): string;
+  noDelays: string;
+  delay(id: number, to: string, seconds: number, text: string): string;
+  forgotten: string;
+  quitHint: string;
+  data(bytes: number): string;
+  problem(problem: Problem): string;
+  closed(reason: string, text: string): string;
+  /** The codes in words; `detail` is the server's own, in English. */
+  status(status: StatusName, detail: string): string;
+  repeatLogin(name: string): string;
+  wrongPassword(name: string): string;
+  noPassword(name: string): string;
+  notRegistered(name: string): string;
+  /** How many lines of a pipe came to nothing. */
+  failedLines(count: number): string;
+}
+
+export type CommandName =
+  | "all"
+  | "olu"
+  | "pu"
+  | "q"
+  | "q!"
+  | "ai"
+  | "qai"
+  | "info"
+  | "emoji"
+  | "delay"
+  | "undelay"
+  | "logout";
+
+export type InfoName =
+  | "user"
+  | "device"
+  | "state"
+  | "route"
+  | "server"
+  | "session"
+  | "pending"
+  | "delays"
+  | "history";

@@ -1,0 +1,138 @@
+import { STATUS, type StatusName } from "../../../proto/status.ts";
+import type { Problem } from "../problem.ts";
+import type { Texts } from "./texts.ts";
+
+const PRIVATE = "<用户名或 userId>;;<内容>";
+
+const STATUS_TEXTS: Record<StatusName, string> = {
+  SUCCESS: "成功",
+  FALLBACK: "系统暂时无法处理",
+  INVALID: "参数无效",
+  FAILURE: "失败",
+  REPEAT_LOGIN: "账号已登录",
+  RATE_LIMITED: "请求过于频繁",
+  RECEIVER_OFFLINE: "对方不在线，消息已保存",
+  NO_SERVER: "没有可用的服务器",
+  RECONNECT_FAILED: "重连失败",
+  ACCOUNT_MISMATCH: "账号与密码不符",
+  UNAUTHORIZED: "需要有效的令牌",
+  FORBIDDEN: "令牌不允许此操作",
+  OFFLINE_STORE_FAILED: "离线消息保存失败",
+  OFFLINE_FETCH_FAILED: "离线消息获取失败",
+  OFFLINE_DELETE_FAILED: "离线消息删除失败",
+};
+
+const ENDINGS: Record<string, string> = {
+  replaced: "同一会话在别处重新连接",
+  kicked: "账号在别处登录",
+  logged_out: "会话已注销",
+  refused: "登录被拒绝",
+};
+
+export const zhCN: Texts = {
+  everyone: "所有人",
+  you: "我",
+  person: ({ userId, userName }) => `${userName}(${userId})`,
+  commandsTitle: "命令：",
+  commands: {
+    all: { usage: ":all", help: "列出全部命令" },
+    olu: { usage: ":olu", help: "谁在线" },
+    pu: { usage: ":pu <前缀>", help: "用户名以此开头的在线用户" },
+    q: { usage: ":q [关键字]", help: "搜索聊天记录；不带关键字则退出" },
+    "q!": { usage: ":q!", help: "退出" },
+    ai: { usage: ":ai", help: "与内置机器人聊天，不发送任何消息" },
+    qai: { usage: ":qai", help: "结束与机器人聊天" },
+    info: { usage: ":info", help: "本客户端及其连接与会话" },
+    emoji: { usage: ":emoji <页码>", help: "可供复制的表情" },
+    delay: { usage: ":delay <内容> <秒数>", help: "延时发送，重启后仍有效；不带参数则列出待发消息" },
+    undelay: { usage: ":undelay <编号>", help: "取消该编号的延时消息" },
+    logout: { usage: ":logout", help: "注销，删除本机保存的会话并退出" },
+  },
+  talking: [
+    ["你好", "发给所有人"],
+    [PRIVATE, "发给一个人"],
+  ],
+  password: "密码：",
+  passwordAgain: "再输入一次密码：",
+  passwordsDiffer: "两次输入的密码不一致。",
+  askRegister: (name) => `没有以此密码登录的用户 ${name}。是否注册为新用户？[y/N] `,
+  yes: /^(y(es)?|是|好)$/i,
+  ready: ({ userName, userId }, route) => `您是 ${userName}，userId ${userId}，已登录 ${route}。`,
+  readyHint: `直接输入内容发给所有人，${PRIVATE} 发给一个人，:all 列出全部命令。`,
+  registered: ({ userName, userId }) => `已注册 ${userName}，userId ${userId}。`,
+  queued: "未连接：恢复连接后立即发送",
+  accepted: (to, seq) => `已送达服务端：发给${to}，#${seq}`,
+  stored: (to, seq) => `已保存：${to} 不在线，下次登录时收到，#${seq}`,
+  refused: (to, reason) => `未发给 ${to}：${reason}`,
+  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后开始重连`,
+  connected: "已恢复连接",
+  users: (count, prefix, more) =>
+    `${prefix ? `用户名以 ${prefix} 开头的` : ""}在线用户${more ? "超过" : ""} ${count} 人`,
+  found: (keyword, shown, total) =>
+    shown < total
+      ? `含“${keyword}”的共 ${total} 条，以下为最近 ${shown} 条`
+      : `含“${keyword}”的共 ${total} 条`,
+  aiOn: "正在与机器人聊天；输入 :qai 之前不发送任何消息。",
+  aiOff: "已结束与机器人聊天。",
+  info: {
+    user: "用户",
+    device: "设备",
+    state: "状态",
+    route: "路由",
+    server: "服务器",
+    session: "会话",
+    pending: "未收到回执",
+    delays: "延时消息",
+    history: "聊天记录",
+  },
+  emoji: (page, pages) => `第 ${page} 页，共 ${pages} 页`,
+  delayed: (id, to, seconds) => `${id}：${seconds} 秒后发给${to}；:undelay ${id} 取消`,
+  undelayed: (id) => `${id}：已取消`,
+  noDelays: "没有待发消息。",
+  delay: (id, to, seconds, text) => `${id}：${seconds} 秒后发给${to}：${text}`,
+  forgotten: "已注销，本机保存的会话已删除。",
+  quitHint: "再按一次 Ctrl-C 退出。",
+  data: (bytes) => `[${bytes} 字节]`,
+  problem,
+  closed: (reason, text) => `会话已结束：${ENDINGS[reason] ?? reason}（${text}）。`,
+  status: (status, detail) =>
+    detail === "" || detail === STATUS[status].text
+      ? STATUS_TEXTS[status]
+      : `${STATUS_TEXTS[status]}（${detail}）`,
+  repeatLogin: (name) => `${name} 已在别处登录：请先在那里退出（:q），或等待那里的连接超时后再试。`,
+  wrongPassword: (name) => `用户名 ${name} 已被注册，密码不符。`,
+  noPassword: (name) => `${name} 需要密码：请设置 CIM_PASSWORD，或在终端中启动以输入密码。`,
+  notRegistered: (name) => `未注册 ${name}。`,
+  failedLines: (count) => `有 ${count} 行未能完成。`,
+};
+
+function problem(problem: Problem): string {
+  switch (problem.what) {
+    case "unknown-command":
+      return `没有命令 :${problem.name}。`;
+    case "usage":
+      return `${problem.given && `“${problem.given}”不完整，`}正确写法为 ${zhCN.commands[problem.command].usage}`;
+    case "no-receiver":
+      return `“${problem.given}”的 ;; 之前没有用户：正确写法为 ${PRIVATE}`;
+    case "no-text":
+      return `“${problem.given}”的 ;; 之后没有内容：正确写法为 ${PRIVATE}`;
+    case "no-such-user":
+      return `没有用户“${problem.name}”：正确写法为 ${PRIVATE}；:olu 查看在线用户。`;
+    case "yourself":
+      return `不能发给自己：正确写法为 ${PRIVATE}`;
+    case "seconds":
+      return `“${problem.given}”不是 1 到 ${problem.max} 的秒数：正确写法为 :delay <内容> <秒数>，例如 :delay 再见 10`;
+    case "page":
+      return `“${problem.given}”不是 1 到 ${problem.pages} 的页码：正确写法为 :emoji <页码>，例如 :emoji 1`;
+    case "no-such-delay":
+      return `没有编号为“${problem.given}”的延时消息：:delay 列出待发消息，:undelay <编号> 取消。`;
+    case "too-many-delays":
+      return `已有 ${problem.limit} 条延时消息，达到上限：:undelay <编号> 取消一条。`;
+    case "in-use":
+      return `本机另一个控制台也在使用 ${problem.name}：已保存的会话留给它。`;
+    case "file":
+      return `文件无法使用：${problem.reason}`;
+    case "failed":
+      return `操作失败：${zhCN.status(problem.status, problem.reason)}`;
+  }
+}

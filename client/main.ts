@@ -1,0 +1,15 @@
+/** cim-client: a chat in a terminal. */
+import { runConsole } from "./console/run.ts";
+
+/** Runs the console on this process's terminal or pipes, and ends the process. */
+export async function runClient(argv: string[]): Promise<never> {
+  const { stdin, stdout, stderr, env } = process;
+  const ending = new AbortController();
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.once(signal, () => ending.abort());
+  const code = await runConsole(argv, { stdin, stdout, stderr, env, signal: ending.signal });
+  // A pipe may not have taken everything yet.
+  await Promise.all([stdout, stderr].map((stream) => new Promise((taken) => stream.write("", taken))));
+  process.exit(code);
+}
+
+if (import.meta.main) await runClient(process.argv.slice(2));

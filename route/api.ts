@@ -8,6 +8,7 @@ import type { StatusName } from "../proto/status.ts";
 import {
   COMMON,
   device,
+  limitedText,
   messageData,
   messageId,
   messageText,
@@ -147,7 +148,7 @@ export const API = {
       after: queryNumber(0, Number.MAX_SAFE_INTEGER, 0).meta({
         description: "Only those with a higher userId",
       }),
-      prefix: text("the start of a name").max(64, { error: "limit 64 characters" }).optional(),
+      prefix: limitedText(64).optional().meta({ description: "The start of a name" }),
     }),
     answers: z.array(account),
     may: ["UNAUTHORIZED"],

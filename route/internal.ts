@@ -8,6 +8,7 @@ import { UplinkReplySchema, UplinkSchema } from "../proto/gen/link_pb.ts";
 import { CimError } from "../proto/status.ts";
 import type { Metrics } from "./metrics.ts";
 import { check, readBody, readJson } from "./request.ts";
+import { limitedText, wholeNumber } from "./schemas.ts";
 import type { Uplinks } from "./uplink.ts";
 
 export interface InternalParts {
@@ -22,7 +23,9 @@ export interface InternalParts {
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_ANNOUNCEMENT_BYTES = 16 * 1024;
 
-const port = z.int({ error: "want a port" }).min(1).max(65535);
+const port = wholeNumber(1, 65535);
+const bootId = limitedText(64).min(1, { error: "want 1 to 64 characters" });
+const flag = z.boolean({ error: "want true or false" });
 
 const announcement = z.object({
   // CIM v2 splits "ip:port:httpPort" at the colons.
@@ -31,14 +34,14 @@ const announcement = z.object({
     .regex(/^[\w.-]{1,253}$/, { error: "want a host name or IPv4 address" }),
   port,
   httpPort: port,
-  bootId: z.string().min(1).max(64),
-  tls: z.boolean(),
-  version: z.string().max(64),
-  connections: z.int().min(0),
-  full: z.boolean(),
+  bootId,
+  tls: flag,
+  version: limitedText(64),
+  connections: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  full: flag,
 }) satisfies z.ZodType<ServerInstance>;
 
-const departure = z.object({ address: z.string().max(300), bootId: z.string().max(64) });
+const departure = z.object({ address: limitedText(300), bootId });
 
 export type InternalName = "uplink" | "announce" | "leave";
 

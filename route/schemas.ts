@@ -57,14 +57,16 @@ export const peer = z
 
 /** What any request may carry. */
 export const COMMON = {
-  reqNo: text("a text")
-    .max(MAX_REQ_NO_LENGTH, { error: `limit ${MAX_REQ_NO_LENGTH} characters` })
-    .nullish()
-    .meta({ description: "Answered as it is" }),
+  reqNo: limitedText(MAX_REQ_NO_LENGTH).nullish().meta({ description: "Answered as it is" }),
 };
 
 export function text(what: string) {
   return z.string({ error: `want ${what}` });
+}
+
+/** A text that is only kept or compared. */
+export function limitedText(max: number) {
+  return text("a text").max(max, { error: `limit ${max} characters` });
 }
 
 export function wholeNumber(min: number, max: number) {

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ConfigError } from "../../common/config.ts";
 import { findSecret } from "../../common/secret.ts";
 
 const cleanups: (() => void)[] = [];
@@ -33,6 +34,18 @@ test("an empty secret, as a full disk leaves it, is an error that names the file
   const data = directory();
   writeFileSync(join(data, "secret"), "");
   expect(() => findSecret("", data, true)).toThrow(`cannot make ${join(data, "secret")}`);
+});
+
+test("two directories have two secrets", () => {
+  expect(findSecret("", directory(), true)).not.toBe(findSecret("", directory(), true));
+});
+
+test("what is in the way of a secret is named", () => {
+  const data = directory();
+  mkdirSync(join(data, "secret"));
+  expect(() => findSecret("", data, true)).toThrow(`CIM_DATA: cannot read ${join(data, "secret")}`);
+  writeFileSync(join(data, "file"), "");
+  expect(() => findSecret("", join(data, "file"), true)).toThrow(ConfigError);
 });
 
 function directory(): string {

@@ -130,7 +130,7 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
   async function announceOnce(): Promise<number> {
     const answer = await link.post(`${routeUrl}${ANNOUNCE_PATH}`, JSON.stringify(self!()), CALL_TIMEOUT_MS);
     const { leaseMs } = JSON.parse(new TextDecoder().decode(answer)) as { leaseMs: number };
-    if (trouble) log.info({ routeUrl, leaseMs }, "announced to the route");
+    if (trouble) log.debug({ routeUrl, leaseMs }, "announced to the route");
     trouble = null;
     return Math.min(leaseMs / 3, MAX_RENEWAL_MS);
   }

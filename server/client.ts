@@ -111,14 +111,13 @@ export class Client implements Party {
   }
 
   #ack({ cursors }: Ack): void {
-    const now = this.#parts.wheel.now;
     for (const { conversation, seq } of cursors) {
       checkName(conversation);
       if (seq > Number.MAX_SAFE_INTEGER)
         throw new FrameError(`an acknowledgement of ${seq}, which is no seq`);
-      this.#flow?.acknowledged(conversation, Number(seq), now);
       this.#parts.uplink.ack(this.session, conversation, Number(seq));
     }
+    this.#flow?.acknowledged(cursors, this.#parts.wheel.now);
     this.#resume();
   }
 

@@ -8,6 +8,8 @@
  * once pushes are left out, a later word of the client counts instead: it reads, and what it lacks it asks for.
  */
 
+import type { Cursor } from "../proto/gen/cim_pb.ts";
+
 /** Pushed and not acknowledged bytes beyond which nothing more is pushed. */
 export const MAX_UNACKNOWLEDGED_BYTES = 256 * 1024;
 
@@ -53,13 +55,16 @@ export class Flow {
     if (slow) this.slowSince ??= now;
   }
 
-  acknowledged(conversation: string, seq: number, now: number): void {
-    const mark = this.#mark;
-    if (mark !== null && mark.conversation === conversation && seq >= mark.seq) {
+  /** One word of the client; what it covers of different conversations stands in no particular order. */
+  acknowledged(cursors: readonly Cursor[], now: number): void {
+    const covers = (conversation: string, seq: number) =>
+      cursors.some((cursor) => cursor.conversation === conversation && Number(cursor.seq) >= seq);
+    if (this.#mark === null || !covers(this.#mark.conversation, this.#mark.seq)) this.#alive(now);
+    else if (covers(this.#lastConversation, this.#lastSeq)) this.#forget();
+    else {
       this.#unacknowledged = this.#sinceMark;
-      if (this.#unacknowledged > 0) this.#markLast(now);
-      else this.#mark = null;
-    } else this.#alive(now);
+      this.#markLast(now);
+    }
   }
 
   /** The client pinged: it had nothing to say, acknowledgements included, for a heartbeat. */
@@ -86,7 +91,13 @@ export class Flow {
 
   #alive(now: number): void {
     if (this.#leftOut === null || now - this.#leftOut.since < PATIENCE_MS) return;
+    this.#forget();
+  }
+
+  /** Everything pushed counts as read. */
+  #forget(): void {
     this.#unacknowledged = 0;
+    this.#sinceMark = 0;
     this.#mark = null;
   }
 

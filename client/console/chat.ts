@@ -164,7 +164,7 @@ export class Chat {
   async #find(typed: string): Promise<Person> {
     const { client } = this.#options;
     const named = USER_ID.test(typed)
-      ? { userId: Number(typed), userName: typed }
+      ? { userId: Number(typed), userName: "" }
       : await this.#lookUp(typed);
     if (named.userId === client.userId) throw new Mistake({ what: "yourself" });
     return named;

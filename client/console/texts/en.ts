@@ -6,7 +6,7 @@ const PRIVATE = "<name or userId>;;<text>";
 export const en: Texts = {
   everyone: "everyone",
   you: "you",
-  person: ({ userId, userName }) => `${userName}(${userId})`,
+  person: ({ userId, userName }) => (userName ? `${userName}(${userId})` : String(userId)),
   commandsTitle: "Commands:",
   commands: {
     all: { usage: ":all", help: "list these commands" },

@@ -6,7 +6,7 @@ import type { Problem } from "../problem.ts";
 export interface Texts {
   everyone: string;
   you: string;
-  /** A person in a list or at the start of a line. */
+  /** A person in a list or at the start of a line; the name is empty when only the userId is known. */
   person(person: Person): string;
   commands: Record<CommandName, { usage: string; help: string }>;
   commandsTitle: string;

@@ -32,7 +32,7 @@ const ENDINGS: Record<string, string> = {
 export const zhCN: Texts = {
   everyone: "所有人",
   you: "我",
-  person: ({ userId, userName }) => `${userName}(${userId})`,
+  person: ({ userId, userName }) => (userName ? `${userName}(${userId})` : String(userId)),
   commandsTitle: "命令：",
   commands: {
     all: { usage: ":all", help: "列出全部命令" },

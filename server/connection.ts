@@ -20,6 +20,9 @@ export interface Socket {
   write(bytes: Uint8Array): number;
   /** Nothing more is written; the other side may still write. */
   shutdown(): void;
+  /** Closes it. What the kernel has still leaves, and TLS may wait for that. */
+  end(): void;
+  /** Closes it at once. */
   terminate(): void;
 }
 
@@ -53,7 +56,7 @@ export interface Parts {
 
 export const LOGIN_MS = 10 * 1000;
 const HEARTBEATS_OF_SILENCE = 2.5;
-/** How long a connection that was said goodbye to may take to close. */
+/** How long a connection that was said goodbye to may take to close, and then its TLS. */
 const LINGER_MS = 5 * 1000;
 /** Frames that wait while the login is looked at. */
 const MAX_EARLY_FRAMES = 16;
@@ -65,7 +68,7 @@ export class Connection implements Sink, Timed {
   slot = -1;
   /** A client of ours: it is told why its connection ends. */
   isOurs = false;
-  #state: "new" | "checking" | "open" | "closing" | "closed" = "new";
+  #state: "new" | "checking" | "open" | "closing" | "cut" | "closed" = "new";
   /** When the state began, and when anything came last, on the wheel's clock. */
   #since: number;
   #heard: number;
@@ -87,7 +90,7 @@ export class Connection implements Sink, Timed {
   }
 
   get gone(): boolean {
-    return this.#state === "closing" || this.#state === "closed";
+    return this.#state === "closing" || this.#state === "cut" || this.#state === "closed";
   }
 
   get unsent(): number {
@@ -126,8 +129,8 @@ export class Connection implements Sink, Timed {
   }
 
   emptied(): void {
+    this.party?.emptied();
     if (this.#state === "closing") this.#socket.shutdown();
-    else this.party?.emptied();
   }
 
   /** The login is being looked at: what comes meanwhile waits. */
@@ -157,12 +160,12 @@ export class Connection implements Sink, Timed {
 
   /** Writes a frame that cannot be left out: a client that does not take it is slow. */
   reply(frame: Uint8Array): void {
-    if (this.#outbox.send(frame) === "slow") this.end("slow");
+    if (this.send(frame, false) === "slow") this.end("slow");
   }
 
   /** Writes a frame, or answers why not. */
   send(frame: Uint8Array, more: boolean): Sent {
-    return this.#outbox.send(frame, more);
+    return this.gone ? "closed" : this.#outbox.send(frame, more);
   }
 
   /**
@@ -179,7 +182,7 @@ export class Connection implements Sink, Timed {
     );
     this.#state = "closing";
     if (!wasOpen && !this.isOurs) {
-      this.#socket.terminate();
+      this.#cut();
       return;
     }
     if (this.isOurs)
@@ -193,19 +196,27 @@ export class Connection implements Sink, Timed {
 
   /** The deadline may have come nearer. */
   watch(): void {
-    this.#parts.wheel.add(this);
+    if (this.#state !== "closed") this.#parts.wheel.add(this);
   }
 
   get due(): number {
-    if (this.#state === "closing") return this.#since + LINGER_MS;
+    if (this.gone) return this.#since + LINGER_MS;
     if (this.#state !== "open") return this.#since + LOGIN_MS;
     return Math.min(this.#silentAt, this.party!.slowAt);
   }
 
   expire(): void {
-    if (this.#state === "closing") this.#socket.terminate();
+    if (this.#state === "closing") this.#cut();
+    else if (this.#state === "cut") this.#socket.terminate();
     else if (this.#state !== "open") this.end("no_login");
     else this.end(this.#silentAt <= this.#parts.wheel.now ? "silent" : "slow");
+  }
+
+  #cut(): void {
+    this.#state = "cut";
+    this.#since = this.#parts.wheel.now;
+    this.#socket.end();
+    this.watch();
   }
 
   get #silentAt(): number {

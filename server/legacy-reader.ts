@@ -10,7 +10,8 @@ import type { Push } from "./push.ts";
 
 /** The connection, as its reader needs it. */
 export interface LegacyConnection {
-  write(frame: Uint8Array): void;
+  /** False: it takes no more for now, and nothing of the frame was taken. */
+  write(frame: Uint8Array): boolean;
   /** Bytes that have not left for the socket. */
   readonly unsent: number;
   sync(sync: Sync): void;
@@ -54,10 +55,11 @@ export class LegacyReader {
     if (push.seq === 1) place.last ??= 0;
     if (place.last !== null && push.seq <= place.last) return;
     place.head = Math.max(place.head, push.seq);
-    if (place.last !== null && push.seq === place.last + 1 && !this.#missing.has(push.conversation)) {
-      if (!this.#isOwn(push.message)) this.#write(push.legacy);
+    const isNext =
+      place.last !== null && push.seq === place.last + 1 && !this.#missing.has(push.conversation);
+    if (isNext && (this.#isOwn(push.message) || this.#write(push.legacy))) {
       this.#moveTo(push.conversation, place, push.seq);
-      this.#left();
+      if (this.#connection.unsent === 0) this.#acknowledge();
       return;
     }
     place.liveFrom = Math.min(place.liveFrom, push.seq);
@@ -76,12 +78,16 @@ export class LegacyReader {
     for (const page of pages) this.#page(page);
     if (this.#asked === "everything") this.#from = more ? (pages.at(-1)?.conversation ?? null) : null;
     this.#asked = null;
-    this.#left();
-    this.#ask();
+    if (this.#connection.unsent === 0) this.emptied();
   }
 
   /** Everything written has left for the socket. */
   emptied(): void {
+    this.#acknowledge();
+    this.#ask();
+  }
+
+  #acknowledge(): void {
     for (const [conversation, seq] of this.#written) this.#connection.ack(conversation, seq);
     this.#written.clear();
   }
@@ -95,8 +101,9 @@ export class LegacyReader {
     return place;
   }
 
+  /** Asks for the next of what is wanted, when all that came before is written and has left. */
   #ask(): void {
-    if (this.#asked !== null) return;
+    if (this.#asked !== null || this.#connection.unsent > 0) return;
     if (this.#from !== null) {
       this.#asked = "everything";
       this.#connection.sync(create(SyncSchema, { from: this.#from }));
@@ -113,46 +120,33 @@ export class LegacyReader {
   #page(page: Page): void {
     const place = this.#place(page.conversation);
     const before = place.last;
-    place.head = Math.max(place.head, Number(page.head));
-    place.last = Math.max(place.last ?? 0, Number(page.after));
+    const after = Math.max(before ?? 0, Number(page.after));
     const through = Number(page.through);
-    const news = page.messages.map(decodeMessage).filter((message) => Number(message.seq) > place.last!);
-    this.#writeAll(
-      news.filter((message) => !this.#isOwn(message)),
-      place.liveFrom,
-    );
-    if (through > place.last) this.#moveTo(page.conversation, place, through);
+    place.head = Math.max(place.head, Number(page.head));
+    place.last = after;
+    const written = this.#writeAll(page.messages.map(decodeMessage), after, through, place.liveFrom);
+    if (written > after) this.#moveTo(page.conversation, place, written);
     // A page that brings nothing although there should be more ends the asking; the next push begins it anew.
-    if (place.last < place.head && place.last !== before) this.#missing.add(page.conversation);
+    const isMore = written < through || (written < place.head && written !== before);
+    if (isMore) this.#missing.add(page.conversation);
     else this.#missing.delete(page.conversation);
-    if (place.last >= place.head) place.liveFrom = Number.POSITIVE_INFINITY;
+    if (written >= place.head) place.liveFrom = Number.POSITIVE_INFINITY;
   }
 
-  /** One frame for each message that was pushed, and one for each run of kept ones of the same sender. */
-  #writeAll(messages: readonly Message[], liveFrom: number): void {
-    let run: Message[] = [];
-    let bytes = 0;
-    const end = () => {
-      if (run.length > 0) this.#write(legacyKept(run));
-      run = [];
-      bytes = 0;
-    };
-    for (const message of messages) {
-      const size = Buffer.byteLength(legacyText(message));
-      const goesOn = run[0]?.senderId === message.senderId && bytes + size <= MAX_BATCH_BYTES;
-      const live = Number(message.seq) >= liveFrom;
-      if (live || !goesOn) end();
-      if (live) this.#write(legacyLive(message));
-      else {
-        run.push(message);
-        bytes += size;
-      }
+  /** Writes what follows `after`; answers up to where everything is written, `through` if the connection took it all. */
+  #writeAll(messages: readonly Message[], after: number, through: number, liveFrom: number): number {
+    const others = messages.filter((message) => Number(message.seq) > after && !this.#isOwn(message));
+    let written = after;
+    for (const run of runs(others, liveFrom)) {
+      const isLive = Number(run[0]!.seq) >= liveFrom;
+      if (!this.#write(isLive ? legacyLive(run[0]!) : legacyKept(run))) return written;
+      written = Number(run.at(-1)!.seq);
     }
-    end();
+    return Math.max(written, through);
   }
 
-  #write(shared: Uint8Array): void {
-    this.#connection.write(legacyFrame(shared, this.#receiver));
+  #write(shared: Uint8Array): boolean {
+    return this.#connection.write(legacyFrame(shared, this.#receiver));
   }
 
   #moveTo(conversation: string, place: Place, seq: number): void {
@@ -160,11 +154,27 @@ export class LegacyReader {
     this.#written.set(conversation, seq);
   }
 
-  #left(): void {
-    if (this.#connection.unsent === 0) this.emptied();
-  }
-
   #isOwn(message: Message): boolean {
     return Number(message.senderId) === this.#userId;
   }
+}
+
+/** What goes in one frame: a message that was pushed alone, kept ones with those of the same sender that follow. */
+function* runs(messages: readonly Message[], liveFrom: number): Iterable<Message[]> {
+  let run: Message[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const size = Buffer.byteLength(legacyText(message));
+    const [first] = run;
+    const isKept = Number(message.seq) < liveFrom;
+    const goesOn = isKept && first?.senderId === message.senderId && bytes + size <= MAX_BATCH_BYTES;
+    if (first && !goesOn) {
+      yield run;
+      run = [];
+      bytes = 0;
+    }
+    run.push(message);
+    bytes += size;
+  }
+  if (run.length > 0) yield run;
 }

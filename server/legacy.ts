@@ -5,7 +5,7 @@ import { FrameError } from "../proto/frame.ts";
 import { Command, type Frame, PagesSchema, type Sync } from "../proto/gen/cim_pb.ts";
 import type { UplinkResult } from "../proto/gen/link_pb.ts";
 import { STATUS } from "../proto/status.ts";
-import { pong } from "./client.ts";
+import { pong, SLOW_MS } from "./client.ts";
 import type { Connection, Parts, Party } from "./connection.ts";
 import { type LegacyConnection, LegacyReader } from "./legacy-reader.ts";
 import type { Push } from "./push.ts";
@@ -14,8 +14,8 @@ import type { Asked } from "./uplink-queue.ts";
 
 export class LegacyClient implements Party, LegacyConnection {
   readonly session: Session;
-  /** It is slow as soon as something does not fit its outbox: it could not be told that it lags. */
-  readonly slowAt = Number.POSITIVE_INFINITY;
+  /** Since when the outbox was too full and has not been empty; null when that is not so. */
+  #slowSince: number | null = null;
   readonly #connection: Connection;
   readonly #parts: Parts;
   readonly #reader: LegacyReader;
@@ -29,6 +29,10 @@ export class LegacyClient implements Party, LegacyConnection {
 
   get gone(): boolean {
     return this.#connection.gone;
+  }
+
+  get slowAt(): number {
+    return (this.#slowSince ?? Number.POSITIVE_INFINITY) + SLOW_MS;
   }
 
   get unsent(): number {
@@ -50,6 +54,7 @@ export class LegacyClient implements Party, LegacyConnection {
   }
 
   emptied(): void {
+    this.#slowSince = null;
     this.#reader.emptied();
   }
 
@@ -59,15 +64,21 @@ export class LegacyClient implements Party, LegacyConnection {
     else this.#connection.end("session_over", text);
   }
 
-  write(frame: Uint8Array): void {
-    this.#connection.reply(frame);
+  write(frame: Uint8Array): boolean {
+    const sent = this.#connection.send(frame, false);
+    if (sent === "slow" && this.#slowSince === null) {
+      this.#slowSince = this.#parts.wheel.now;
+      this.#connection.watch();
+    }
+    return sent === "taken";
   }
 
   sync(sync: Sync): void {
-    this.#parts.uplink.sync(this.session, sync, this);
+    if (!this.gone) this.#parts.uplink.sync(this.session, sync, this);
   }
 
   ack(conversation: string, seq: number): void {
-    if (!this.gone) this.#parts.uplink.ack(this.session, conversation, seq);
+    // At once: what is not known to have arrived arrives twice, and these clients cannot tell.
+    this.#parts.uplink.ack(this.session, conversation, seq, true);
   }
 }

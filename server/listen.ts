@@ -183,6 +183,7 @@ function asSocket(ws: ServerWebSocket<WebSocketData>): Socket {
       return ws.send(bytes) === 0 ? -1 : bytes.length;
     },
     shutdown: () => ws.close(),
+    end: () => ws.close(),
     terminate: () => ws.terminate(),
   };
 }

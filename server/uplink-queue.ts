@@ -42,6 +42,7 @@ export class UplinkQueue {
   readonly #confirms = new Map<string, Waiting>();
   readonly #releases = new Map<string, Waiting>();
   readonly #acks = new Map<string, { session: Session; cursors: Map<string, number> }>();
+  readonly #urgent = new Set<string>();
   readonly #sends = new Set<Waiting>();
 
   get size(): number {
@@ -82,8 +83,9 @@ export class UplinkQueue {
     this.#sends.add(this.#add({ session, body: { case: "send", value: send }, asker, since }));
   }
 
-  /** Gathered by session and conversation until `flushAcks`. */
-  ack(session: Session, conversation: string, seq: number): void {
+  /** Gathered by session and conversation until `flushAcks`; what is `urgent`, until the next call. */
+  ack(session: Session, conversation: string, seq: number, urgent: boolean): void {
+    if (urgent) this.#urgent.add(session.sessionId);
     const gathered = this.#acks.get(session.sessionId) ?? { session, cursors: new Map<string, number>() };
     this.#acks.set(session.sessionId, gathered);
     const { cursors } = gathered;
@@ -110,7 +112,8 @@ export class UplinkQueue {
   }
 
   /** The next items for a call. What only somebody who is gone would hear is left out. */
-  take(maxItems: number, maxBytes: number): Waiting[] {
+  take(maxItems: number, maxBytes: number, now: number): Waiting[] {
+    for (const sessionId of this.#urgent) this.#flushAcks(sessionId, now);
     const taken: Waiting[] = [];
     let bytes = 0;
     for (const item of this.#items) {
@@ -131,7 +134,8 @@ export class UplinkQueue {
     const { sessionId } = item.session;
     const { case: kind, value } = item.body;
     if (kind === "ack") {
-      for (const cursor of value.cursors) this.ack(item.session, cursor.conversation, Number(cursor.seq));
+      for (const cursor of value.cursors)
+        this.ack(item.session, cursor.conversation, Number(cursor.seq), false);
       return;
     }
     if (kind === "confirm" || kind === "release") {
@@ -157,6 +161,7 @@ export class UplinkQueue {
     const gathered = this.#acks.get(sessionId);
     if (!gathered) return;
     this.#acks.delete(sessionId);
+    this.#urgent.delete(sessionId);
     const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({
       conversation,
       seq: BigInt(seq),

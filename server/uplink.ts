@@ -101,9 +101,10 @@ export class Uplink {
     this.#schedule();
   }
 
-  /** Gathered for up to `GATHER_MS`. */
-  ack(session: Session, conversation: string, seq: number): void {
-    this.#queue.ack(session, conversation, seq);
+  /** @param urgent goes with the next call; others are gathered for up to `GATHER_MS` */
+  ack(session: Session, conversation: string, seq: number, urgent = false): void {
+    this.#queue.ack(session, conversation, seq, urgent);
+    if (urgent) this.#schedule();
   }
 
   /** To be called every `GATHER_MS` or so: hands on what was gathered, tries again, and answers sends that waited too long. */
@@ -139,16 +140,16 @@ export class Uplink {
     if (this.#closed || (this.#call !== null && this.#retryAt === null)) return;
     this.#retryAt = null;
     if (this.#call === null) {
-      this.#gather();
-      const items = this.#queue.take(MAX_CALL_ITEMS, MAX_CALL_BYTES);
+      const now = this.#options.clock();
+      this.#gather(now);
+      const items = this.#queue.take(MAX_CALL_ITEMS, MAX_CALL_BYTES, now);
       if (items.length > 0) this.#call = items;
       else if (this.#queue.idle) this.#closing?.();
     }
     if (this.#call !== null) void this.#make(this.#call);
   }
 
-  #gather(): void {
-    const now = this.#options.clock();
+  #gather(now: number): void {
     if (this.#closing === null && now < this.#gatherUntil) return;
     this.#gatherUntil = now + GATHER_MS;
     this.#queue.flushAcks(now);

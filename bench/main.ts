@@ -1,7 +1,8 @@
 /** `bun run bench [scenario]`: runs one scenario, or all, and prints a JSON report for each. */
+import { p2p } from "./p2p.ts";
 import { start } from "./start.ts";
 
-const SCENARIOS: Record<string, () => Promise<void>> = { start };
+const SCENARIOS: Record<string, () => Promise<void>> = { start, p2p };
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !SCENARIOS[name]);

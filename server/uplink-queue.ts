@@ -38,11 +38,12 @@ export class UplinkQueue {
   #items = new Set<Waiting>();
   /** Failed once, and to be tried again after a pause. */
   #later = new Set<Waiting>();
-  // By session: what of it still waits here.
+  // By session: what of it still waits here. Acknowledgements are gathered first, and then an item.
   readonly #confirms = new Map<string, Waiting>();
   readonly #releases = new Map<string, Waiting>();
   readonly #acks = new Map<string, { session: Session; cursors: Map<string, number> }>();
   readonly #urgent = new Set<string>();
+  readonly #ackItems = new Map<string, Waiting>();
   readonly #sends = new Set<Waiting>();
 
   get size(): number {
@@ -88,10 +89,7 @@ export class UplinkQueue {
     if (urgent) this.#urgent.add(session.sessionId);
     const gathered = this.#acks.get(session.sessionId) ?? { session, cursors: new Map<string, number>() };
     this.#acks.set(session.sessionId, gathered);
-    const { cursors } = gathered;
-    const known = cursors.get(conversation);
-    if (known === undefined && cursors.size >= MAX_GATHERED_CURSORS) return;
-    cursors.set(conversation, Math.max(known ?? 0, seq));
+    gather(gathered.cursors, conversation, seq);
   }
 
   /** Makes items of the acknowledgements gathered. */
@@ -162,12 +160,17 @@ export class UplinkQueue {
     if (!gathered) return;
     this.#acks.delete(sessionId);
     this.#urgent.delete(sessionId);
+    // What it has in line already is made one with it.
+    const { case: kind, value } = this.#ackItems.get(sessionId)?.body ?? { case: undefined };
+    if (kind === "ack")
+      for (const { conversation, seq } of value.cursors) gather(gathered.cursors, conversation, Number(seq));
+    this.#drop(this.#ackItems, sessionId);
     const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({
       conversation,
       seq: BigInt(seq),
     }));
     const body = { case: "ack" as const, value: create(AckSchema, { cursors }) };
-    this.#add({ session: gathered.session, body, asker: null, since });
+    this.#ackItems.set(sessionId, this.#add({ session: gathered.session, body, asker: null, since }));
   }
 
   #drop(from: Map<string, Waiting>, sessionId: string): void {
@@ -183,8 +186,15 @@ export class UplinkQueue {
     const { sessionId } = item.session;
     if (this.#confirms.get(sessionId) === item) this.#confirms.delete(sessionId);
     if (this.#releases.get(sessionId) === item) this.#releases.delete(sessionId);
+    if (this.#ackItems.get(sessionId) === item) this.#ackItems.delete(sessionId);
     if (this.#sends.delete(item)) this.bytes -= sizeOf(item);
   }
+}
+
+function gather(cursors: Map<string, number>, conversation: string, seq: number): void {
+  const known = cursors.get(conversation);
+  if (known === undefined && cursors.size >= MAX_GATHERED_CURSORS) return;
+  cursors.set(conversation, Math.max(known ?? 0, seq));
 }
 
 /** The item as the route gets it. */

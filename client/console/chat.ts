@@ -51,6 +51,7 @@ export class Chat {
   readonly #end = Promise.withResolvers<Closed | null>();
   #bot = false;
   #connected = true;
+  #hasQuit = false;
   #failures = 0;
 
   constructor(options: ChatOptions) {
@@ -65,7 +66,7 @@ export class Chat {
       conversationWith: (to) => this.#conversationWith(to),
       talkToBot: (on) => this.#talkToBot(on),
       info: () => this.#info(),
-      quit: () => this.#end.resolve(null),
+      quit: () => this.#quit(),
       logOut: () => this.#logOut(),
     };
   }
@@ -101,6 +102,7 @@ export class Chat {
     const { screen } = this.#options;
     for await (const line of screen.lines(Object.keys(COMMANDS).map((name) => `:${name}`))) {
       await this.#take(line);
+      if (this.#hasQuit) return;
       if (screen.interactive) this.#prompt();
       else while (this.#sending.size >= MAX_PENDING) await Promise.race(this.#sending);
     }
@@ -163,9 +165,7 @@ export class Chat {
 
   async #find(typed: string): Promise<Person> {
     const { client } = this.#options;
-    const named = USER_ID.test(typed)
-      ? { userId: Number(typed), userName: "" }
-      : await this.#lookUp(typed);
+    const named = USER_ID.test(typed) ? { userId: Number(typed), userName: "" } : await this.#lookUp(typed);
     if (named.userId === client.userId) throw new Mistake({ what: "yourself" });
     return named;
   }
@@ -235,6 +235,11 @@ export class Chat {
     await client.close();
     forget();
     this.#show({ type: "forgotten" });
+    this.#quit();
+  }
+
+  #quit(): void {
+    this.#hasQuit = true;
     this.#end.resolve(null);
   }
 

@@ -113,6 +113,8 @@ export class SendQueue {
 
   /** Rejects what has waited too long. */
   expire(now: number): void {
+    const oldest = this.#oldest;
+    if (!oldest || oldest.deadline > now) return;
     for (const item of [...this.#underWay, ...this.#waiting]) {
       if (item.deadline > now) break;
       const doubt = item.sent ? "; it may have been accepted" : "";
@@ -124,7 +126,7 @@ export class SendQueue {
 
   /** When to look again (`next`, `expire`); null when nothing is pending. */
   wakeAt(now: number): number | null {
-    const oldest = this.#underWay.find((item) => !item.settled) ?? this.#waiting[0];
+    const oldest = this.#oldest;
     if (!oldest) return null;
     const waits = this.#underWay.length === 0 && this.#notBefore > now;
     return waits ? Math.min(this.#notBefore, oldest.deadline) : oldest.deadline;
@@ -137,6 +139,11 @@ export class SendQueue {
     }
     this.#underWay = [];
     this.#waiting = [];
+  }
+
+  /** All wait equally long, so it is the first to run out of time. */
+  get #oldest(): Item | undefined {
+    return this.#underWay.find((item) => !item.settled) ?? this.#waiting[0];
   }
 
   #return(items: Item[]): void {

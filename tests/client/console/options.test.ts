@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { helpText, OPTIONS, readOptions } from "../../../client/console/options.ts";
+import { languageOf } from "../../../client/console/texts/language.ts";
+
+test("flags come before the environment, and that before the defaults", () => {
+  const env = {
+    CIM_ROUTE_URL: "http://route:1/",
+    CIM_USER: "bob",
+    CIM_PASSWORD: "secret",
+    LANG: "zh_CN.UTF-8",
+  };
+  expect([readOptions(["--user", "alice", "--json"], env), readOptions(["--user", " 张三 "], {})]).toEqual([
+    {
+      route: "http://route:1",
+      user: "alice",
+      device: "default",
+      language: "zh-CN",
+      json: true,
+      password: "secret",
+    },
+    {
+      route: "http://127.0.0.1:8083",
+      user: "张三",
+      device: "default",
+      language: "en",
+      json: false,
+      password: undefined,
+    },
+  ]);
+});
+
+test.each([
+  [[], {}, "--user is missing: want a name of 1 to 64 characters"],
+  [["--user", " "], {}, "--user  : want a name of 1 to 64 characters"],
+  [["--user", "a", "--route", "ftp://x"], {}, "--route ftp://x: want an http:// or https:// URL"],
+  [["--user", "a"], { CIM_ROUTE_URL: "nowhere" }, "CIM_ROUTE_URL=nowhere: want an http:// or https:// URL"],
+  [["--user", "a", "--lang", "fr"], {}, "--lang fr: want en or zh-CN"],
+])("%j with %j is refused, naming the option, its value and what was wanted", (argv, env, message) => {
+  expect(() => readOptions(argv, env)).toThrow(message);
+});
+
+test("--help names every option, and --version is one", () => {
+  const help = helpText("1.2.3");
+  const missing = Object.keys(OPTIONS).filter((name) => !help.includes(`--${name}`));
+  expect([missing, readOptions(["-h"], {}), readOptions(["--version"], {})]).toEqual([[], "help", "version"]);
+});
+
+test.each([
+  [{ LC_ALL: "zh_CN.UTF-8", LANG: "en_US.UTF-8" }, "zh-CN"],
+  [{ LC_MESSAGES: "zh", LANG: "C" }, "zh-CN"],
+  [{ LC_ALL: "C", LANG: "zh_CN.UTF-8" }, "en"],
+  [{ LANG: "zha_CN" }, "en"],
+  [{}, "en"],
+] as const)("the locale %j asks for %s", (env, language) => {
+  expect(languageOf(env)).toBe(language);
+});

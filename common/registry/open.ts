@@ -12,7 +12,7 @@ type Settings = Pick<Config, "registry" | "leaseMs" | "routeUrl">;
 export async function openRegistrar(config: Settings, link: Link, log: Logger): Promise<Registrar> {
   const address = parseZooKeeperAddress(config.registry);
   if (address === null) return leaseRegistrar(link, config.routeUrl, log);
-  const { openZooKeeperRegistrar } = await import("./zookeeper.ts");
+  const { openZooKeeperRegistrar } = await import("./zookeeper-registrar.ts");
   return openZooKeeperRegistrar({ ...address, sessionMs: config.leaseMs }, log);
 }
 
@@ -26,7 +26,7 @@ export async function openDirectory(
     const leases = new Leases(config.leaseMs);
     return { directory: leases, leases };
   }
-  const { openZooKeeperDirectory } = await import("./zookeeper.ts");
+  const { openZooKeeperDirectory } = await import("./zookeeper-directory.ts");
   const directory = await openZooKeeperDirectory({ ...address, sessionMs: config.leaseMs }, log);
   return { directory, leases: null };
 }

@@ -16,6 +16,8 @@ export interface ServerInstance {
   connections: number;
   /** Closed to newcomers: draining, or near a limit. */
   full: boolean;
+  /** Where clients reach its WebSocket, a URL or a path on the route's host, if not at `httpPort`. */
+  webSocketUrl?: string;
 }
 
 /** "ip:port:httpPort", the name CIM v2 gives a server in ZooKeeper and Redis. */

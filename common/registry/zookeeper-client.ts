@@ -44,6 +44,11 @@ interface LibraryTransaction {
   commit(done: Done<unknown>): void;
 }
 
+interface LibraryExceptions {
+  SYSTEM_ERROR: number;
+  create: (code: number, path?: string) => Error;
+}
+
 type Done<T> = (error: Error | null, result: T) => void;
 type Watcher = (event: { path: string }) => void;
 
@@ -51,6 +56,8 @@ const RECONNECT_MS = 200;
 const NOTHING = Buffer.alloc(0);
 const { EPHEMERAL, PERSISTENT } = zookeeper.CreateMode;
 const { CONNECTION_LOSS, NODE_EXISTS, NO_NODE } = zookeeper.Exception;
+
+bearNewerCodes(zookeeper.Exception as unknown as LibraryExceptions);
 
 export class ZooKeeperClient {
   readonly #library: LibraryClient;
@@ -228,4 +235,18 @@ async function unless<T>(code: number, promise: Promise<T>): Promise<T | null> {
 
 function codeOf(error: unknown): number | undefined {
   return (error as { code?: number } | null)?.code;
+}
+
+/** At a code it does not know (a quota that is used up) the library throws where nobody can catch it. */
+function bearNewerCodes(exceptions: LibraryExceptions): void {
+  const { SYSTEM_ERROR, create } = exceptions;
+  exceptions.create = (code, path) => {
+    try {
+      return create(code, path);
+    } catch {
+      const error = create(SYSTEM_ERROR, path);
+      error.message = `zookeeper answered with error ${code}`;
+      return error;
+    }
+  };
 }

@@ -2,6 +2,9 @@
 import { z } from "zod";
 import type { ServerInstance } from "./registry.ts";
 
+/** Below the chroot; the nodes of servers lie in it. */
+export const ROOT = "/cim";
+
 const MAX_DATA_BYTES = 4096;
 // No leading zeros: a name and the address in it are to be the same text.
 const NAME = /^([a-zA-Z0-9_.-]{1,253}):([1-9]\d{0,4}):([1-9]\d{0,4})$/;
@@ -13,6 +16,7 @@ const nodeData = z.object({
   version: z.string().max(64),
   connections: z.number().int().nonnegative(),
   full: z.boolean(),
+  webSocketUrl: z.string().max(1024).optional(),
 });
 
 type Address = Pick<ServerInstance, "host" | "port" | "httpPort">;

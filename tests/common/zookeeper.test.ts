@@ -16,8 +16,9 @@ import {
   type Registrar,
   type ServerInstance,
 } from "../../common/registry/registry.ts";
-import { openZooKeeperDirectory, openZooKeeperRegistrar } from "../../common/registry/zookeeper.ts";
 import { ZooKeeperClient } from "../../common/registry/zookeeper-client.ts";
+import { openZooKeeperDirectory } from "../../common/registry/zookeeper-directory.ts";
+import { openZooKeeperRegistrar } from "../../common/registry/zookeeper-registrar.ts";
 import { RunningProcess } from "../support/process.ts";
 import { Relay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
@@ -40,7 +41,7 @@ let shared: ZooKeeper;
 let chroot = "";
 let tests = 0;
 
-const opened: { close(): unknown }[] = [];
+const opened: { close(): PromiseLike<unknown> }[] = [];
 afterEach(async () => {
   for (const resource of opened.splice(0).reverse()) await resource.close();
 });
@@ -250,10 +251,31 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "with a real ZooK
     expect(written).toBe(1);
   });
 
+  test("an error that the library does not know is one like others", async () => {
+    const zookeeper = disposed(await prepareZooKeeper({ enforceQuota: true }));
+    await zookeeper.start();
+    const client = await connectClient(zookeeper.host);
+    const quota = "/zookeeper/quota/im";
+    for (const path of ["/im", `${quota}/zookeeper_stats`, `${quota}/zookeeper_limits`])
+      await client.makeParents(path);
+    await client.setData(`${quota}/zookeeper_stats`, Buffer.from("count=1,bytes=0"));
+    await client.setData(`${quota}/zookeeper_limits`, Buffer.from("countHardLimit=1"));
+    const failed = await client
+      .create("/im/one-too-many", Buffer.alloc(0))
+      .catch((error: Error) => error.message);
+    expect({ failed, connected: client.connected }).toEqual({
+      failed: "zookeeper answered with error -125",
+      connected: true,
+    });
+    await client.close();
+  });
+
   test("an address that CIM v2 could not split is refused", async () => {
     const registrar = openRegistrar("127.0.0.1:1");
-    expect(registrar.announce(() => instance({ host: "fd00::2" }))).rejects.toThrow(
-      "cannot register fd00::2:11211:8081 with zookeeper: want a host name or IPv4 address",
+    const host = "fd00::2";
+    const refusal = await registrar.announce(() => instance({ host })).catch((error: Error) => error.message);
+    expect(refusal).toBe(
+      "cannot register fd00::2:11211:8081 with zookeeper: want a host name or IPv4 address, as CIM v2 splits at the colons (CIM_ADVERTISE)",
     );
   });
 
@@ -318,7 +340,7 @@ async function connectClient(hosts: string, changed: () => void = () => undefine
   return client;
 }
 
-function closed<T extends { close(): unknown }>(resource: T): T {
+function closed<T extends { close(): PromiseLike<unknown> }>(resource: T): T {
   opened.push(resource);
   return resource;
 }

@@ -8,7 +8,8 @@ import {
   type ServerInstance,
 } from "../../common/registry/registry.ts";
 import { ANNOUNCE_PATH, Leases, leaseRegistrar } from "../../common/registry/route.ts";
-import { openZooKeeperDirectory, openZooKeeperRegistrar } from "../../common/registry/zookeeper.ts";
+import { openZooKeeperDirectory } from "../../common/registry/zookeeper-directory.ts";
+import { openZooKeeperRegistrar } from "../../common/registry/zookeeper-registrar.ts";
 import { Tokens } from "../../common/token.ts";
 import { Relay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
@@ -227,7 +228,7 @@ function zookeeperDriver(): Driver {
         },
         async close() {
           await directory.close();
-          for (const relay of relays) relay.close();
+          await Promise.all(relays.map((relay) => relay.close()));
         },
       };
     },

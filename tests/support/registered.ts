@@ -1,7 +1,7 @@
 /** A process that does nothing but be registered: `bun registered.ts <zookeeper URL> <session ms> <bootId>`. */
 
-import { openZooKeeperRegistrar } from "../../common/registry/zookeeper.ts";
 import { parseZooKeeperAddress } from "../../common/registry/zookeeper-address.ts";
+import { openZooKeeperRegistrar } from "../../common/registry/zookeeper-registrar.ts";
 
 const [url, sessionMs, bootId] = process.argv.slice(2);
 const silent = { debug() {}, info() {}, warn() {}, error() {} };

@@ -39,9 +39,11 @@ export class Relay {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.rejoin();
-    this.server.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.server.close(() => resolve());
+    await promise;
   }
 
   #join(near: Socket, targetPort: number): void {

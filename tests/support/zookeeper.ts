@@ -18,6 +18,8 @@ export const zookeeperMissing: string | null = await findMissing();
 export interface ZooKeeperOptions {
   /** ZooKeeper's unit of time; sessions last two of them at least. Default 250. */
   tickMs?: number;
+  /** Whether quotas set in its tree are held to. Default no. */
+  enforceQuota?: boolean;
 }
 
 /** One ZooKeeper process at a time, always on the same port and data. */
@@ -155,9 +157,11 @@ export async function startEnsemble(options: ZooKeeperOptions = {}): Promise<Ens
   return ensemble;
 }
 
-function configuration(directory: string, port: number, { tickMs = 250 }: ZooKeeperOptions): string {
+function configuration(directory: string, port: number, options: ZooKeeperOptions): string {
+  const { tickMs = 250, enforceQuota = false } = options;
   return [
     `tickTime=${tickMs}`,
+    `enforceQuota=${enforceQuota}`,
     `dataDir=${join(directory, "data")}`,
     `clientPort=${port}`,
     "clientPortAddress=127.0.0.1",

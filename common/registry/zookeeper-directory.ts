@@ -1,25 +1,15 @@
-/** Who is alive according to ZooKeeper: an ephemeral node for each server under /cim, as CIM v2 has it. */
+/** What ZooKeeper says of servers: the nodes under /cim, read when they change. */
 import type { Logger } from "../logger.ts";
-import { addressOf, type Directory, type Registrar, type ServerInstance } from "./registry.ts";
-import { decodeNode, encodeNodeData, parseNodeName } from "./zookeeper-node.ts";
+import { addressOf, type Directory, type ServerInstance } from "./registry.ts";
+import { decodeNode, parseNodeName, ROOT } from "./zookeeper-node.ts";
 import { type ZooKeeperConnection, ZooKeeperSession } from "./zookeeper-session.ts";
 
-const ROOT = "/cim";
 const FIRST_LIST_MS = 1000;
 const TRY_AGAIN_MS = 250;
-const MAX_RENEW_MS = 3 * 1000;
 
 /**
- * The server's side. A session that was lost is replaced and the server registered anew, also over a node that an
- * earlier session of this address left behind.
- */
-export function openZooKeeperRegistrar(connection: ZooKeeperConnection, log: Logger): Registrar {
-  return new ZooKeeperRegistrar(connection, log);
-}
-
-/**
- * The route's side. Resolves after the first list, or a second without one: then `trouble` says so, and the list
- * comes when ZooKeeper does. From then on the last known list serves whatever becomes of ZooKeeper.
+ * Resolves after the first list, or a second without one: then `trouble` says so, and the list comes when ZooKeeper
+ * does. From then on the last known list serves, whatever becomes of ZooKeeper.
  */
 export async function openZooKeeperDirectory(
   connection: ZooKeeperConnection,
@@ -28,91 +18,6 @@ export async function openZooKeeperDirectory(
   const directory = new ZooKeeperDirectory(connection, log);
   await directory.firstList(FIRST_LIST_MS);
   return directory;
-}
-
-class ZooKeeperRegistrar implements Registrar {
-  readonly #session: ZooKeeperSession;
-  readonly #root: string;
-  readonly #announced = Promise.withResolvers<void>();
-  #self: (() => ServerInstance) | null = null;
-  /** What the node holds, since this session wrote it. */
-  #held: { sessionId: string; data: Buffer } | null = null;
-  #renewing = false;
-  #timer: Timer | undefined;
-  #left = false;
-
-  constructor(
-    connection: ZooKeeperConnection,
-    readonly log: Logger,
-  ) {
-    this.#root = connection.chroot + ROOT;
-    this.#session = new ZooKeeperSession(connection, log, { ready: () => void this.#renew() });
-  }
-
-  async announce(self: () => ServerInstance): Promise<void> {
-    const address = addressOf(self());
-    if (parseNodeName(address) === null) {
-      const want = "a host name or IPv4 address, as CIM v2 splits at the colons (CIM_ADVERTISE)";
-      throw new Error(`cannot register ${address} with zookeeper: want ${want}`);
-    }
-    this.#self = self;
-    void this.#renew();
-    await this.#announced.promise;
-  }
-
-  trouble(): string | null {
-    // What a session registered stands until it expires, connected or not.
-    if (this.#held && this.#session.awayMs < this.#session.client.sessionMs) return null;
-    return this.#session.trouble() ?? `not yet registered with zookeeper ${this.#session.connection.hosts}`;
-  }
-
-  async leave(): Promise<void> {
-    this.#left = true;
-    clearTimeout(this.#timer);
-    // Nobody is to wait for what will not come.
-    this.#announced.resolve();
-    await this.#session.close();
-  }
-
-  /** Makes the node what it should be: at each new connection, and at intervals. */
-  async #renew(): Promise<void> {
-    if (this.#self === null || this.#left || this.#renewing || !this.#session.client.connected) return;
-    this.#renewing = true;
-    clearTimeout(this.#timer);
-    let nextMs = Math.min(this.#session.client.callMs, MAX_RENEW_MS);
-    try {
-      await this.#register(this.#self());
-      this.#announced.resolve();
-    } catch (error) {
-      this.log.warn({ err: error }, "cannot register with zookeeper, trying again");
-      nextMs = TRY_AGAIN_MS;
-    }
-    this.#renewing = false;
-    if (!this.#left) this.#timer = setTimeout(() => void this.#renew(), nextMs);
-  }
-
-  async #register(server: ServerInstance): Promise<void> {
-    const { client } = this.#session;
-    const { sessionId } = client;
-    const path = `${this.#root}/${addressOf(server)}`;
-    const data = encodeNodeData(server);
-    const owner = await client.owner(path);
-    if (owner === null) {
-      await client.makeParents(this.#root);
-      await client.create(path, data);
-      this.log.info({ path }, "registered with zookeeper");
-    } else if (owner !== sessionId) {
-      const text =
-        this.#held?.sessionId === sessionId
-          ? "another server registers with our address: each wants its own (CIM_ADVERTISE)"
-          : "registered with zookeeper, over a node of an earlier session";
-      this.log.warn({ path }, text);
-      await client.replace(path, data);
-    } else if (this.#held?.sessionId !== sessionId || !this.#held.data.equals(data)) {
-      await client.setData(path, data);
-    }
-    this.#held = { sessionId, data };
-  }
 }
 
 class ZooKeeperDirectory implements Directory {
@@ -249,11 +154,13 @@ class ZooKeeperDirectory implements Directory {
 
   #publish(known: Map<string, ServerInstance>): void {
     const { names, until } = this.#awaited;
+    const left = until - performance.now();
     for (const name of names) {
       const before = this.#known.get(name);
-      if (known.has(name) || !before || performance.now() >= until) names.delete(name);
+      if (known.has(name) || !before || left <= 0) names.delete(name);
       else known.set(name, before);
     }
+    if (names.size > 0) this.#readIn(left + 1);
     const servers = [...known.values()].sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
     const changed = !this.#listed || summary(servers) !== summary(this.#servers);
     this.#known = known;

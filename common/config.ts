@@ -28,6 +28,9 @@ export const VARIABLES = {
   CIM_ROUTE_PORT: port("port of the route's HTTP API", 8083),
   CIM_SERVER_PORT: port("port of the server for clients (TCP)", 11211),
   CIM_SERVER_HTTP_PORT: port("port of the server for routes (HTTP)", 8081),
+  CIM_WEBSOCKET_URL: webSocket(
+    "where clients reach this server's WebSocket through a proxy: a URL, or a path on the host they reach the route by; {host} and {port} in it stand for the server's own address and HTTP port",
+  ),
   CIM_ROUTE_URL: url("where servers and clients find the route", "http://127.0.0.1:8083"),
   CIM_DATA: text("directory of the embedded engines and of the generated secret", "./data"),
   CIM_STORE: store("what keeps accounts, sessions and messages", ""),
@@ -224,6 +227,19 @@ function url(meaning: string, value: string): Variable<string> {
       const parsed = URL.parse(given);
       return parsed && /^https?:$/.test(parsed.protocol) ? given.replace(/\/+$/, "") : undefined;
     },
+  };
+}
+
+function webSocket(meaning: string): Variable<string> {
+  const isUrl = (given: string) => {
+    const parsed = URL.parse(given.replace("{host}", "host").replace("{port}", "1"));
+    return parsed !== null && /^wss?:$/.test(parsed.protocol) && parsed.hash === "";
+  };
+  return {
+    meaning,
+    default: "",
+    want: "a wss:// or ws:// URL, or a path that begins with a single /",
+    parse: (given) => (given === "" || /^\/(?!\/)/.test(given) || isUrl(given) ? given : undefined),
   };
 }
 

@@ -102,6 +102,10 @@ export const API = {
         .meta({ description: "Proof of the session, for the server and for calls" }),
       expiresAt: z.int().optional().meta({ description: "When the token ends, milliseconds since 1970" }),
       tls: z.boolean().optional().meta({ description: "Whether the server's listeners speak TLS" }),
+      webSocketUrl: z
+        .string()
+        .optional()
+        .meta({ description: "Where the server takes WebSockets: a URL, or a path on the route's own host" }),
     }),
     may: ["REPEAT_LOGIN", "NO_SERVER", "ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED"],
   },

@@ -39,6 +39,7 @@ const announcement = z.object({
   version: limitedText(64),
   connections: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   full: flag,
+  webSocketUrl: limitedText(1024).optional(),
 }) satisfies z.ZodType<ServerInstance>;
 
 const departure = z.object({ address: limitedText(300), bootId });

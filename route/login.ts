@@ -2,6 +2,7 @@
 import type { Config } from "../common/config.ts";
 import type { ServerInstance } from "../common/registry/registry.ts";
 import type { SessionToken, Tokens } from "../common/token.ts";
+import { WEBSOCKET_PATH } from "../proto/frame.ts";
 import { CimError } from "../proto/status.ts";
 import type { Answers } from "./api.ts";
 import type { Caller } from "./caller.ts";
@@ -83,7 +84,8 @@ export class Login {
     const isNew = origin.caller.kind !== "nobody" || !!given.password || !!given.device;
     const { server, session } = await this.#place(account, device, own, isNew);
     const where = { ip: server.host, cimServerPort: server.port, httpPort: server.httpPort };
-    return isNew ? { ...where, tls: server.tls, ...(await this.#signed(session)) } : where;
+    if (!isNew) return where;
+    return { ...where, tls: server.tls, webSocketUrl: webSocketOf(server), ...(await this.#signed(session)) };
   }
 
   async #place(
@@ -159,4 +161,8 @@ export class Login {
     } as const;
     return { userId, userName, sessionId, token: await this.#parts.tokens.sign(token), expiresAt };
   }
+}
+
+function webSocketOf({ host, httpPort, tls, webSocketUrl }: ServerInstance): string {
+  return webSocketUrl ?? `${tls ? "wss" : "ws"}://${host}:${httpPort}${WEBSOCKET_PATH}`;
 }

@@ -12,7 +12,13 @@ one line that names it, what was given and what is wanted. A setting that is emp
 
 export function configurationPage(): string {
   const rows = Object.entries(VARIABLES).map(([name, { meaning, default: value, want }]) =>
-    row([`\`${name}\``, `\`${flagOf(name as VariableName)}\``, meaning, value === "" ? "" : `\`${value}\``, want]),
+    row([
+      `\`${name}\``,
+      `\`${flagOf(name as VariableName)}\``,
+      meaning,
+      value === "" ? "" : `\`${value}\``,
+      want,
+    ]),
   );
   return `${HEAD}${rows.join("\n")}\n`;
 }

@@ -83,8 +83,11 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     uplink.tick();
   }, wheel.tickMs);
   const tls = config.tlsCert !== "";
+  const webSocketUrl =
+    config.websocketUrl.replace("{host}", host).replace("{port}", String(httpPort)) || undefined;
   const instance = () => {
-    return { host, port, httpPort, bootId, tls, version, connections: capacity.open, full: capacity.full };
+    const { open: connections, full } = capacity;
+    return { host, port, httpPort, bootId, tls, version, connections, full, webSocketUrl };
   };
   const announcing = registrar.announce(instance).then(
     () => {

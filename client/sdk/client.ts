@@ -7,7 +7,7 @@
  */
 import { backoffMs } from "../../common/backoff.ts";
 import type { Logger } from "../../common/logger.ts";
-import { version } from "../../package.json" with { type: "json" };
+import cim from "../../package.json" with { type: "json" };
 import { ALL, isUserId, p2p } from "../../proto/conversation.ts";
 import type { Frame } from "../../proto/gen/cim_pb.ts";
 import { CimError } from "../../proto/status.ts";
@@ -20,6 +20,7 @@ import { Session } from "./session.ts";
 import { StatusStream } from "./statusstream.ts";
 import type { Dial } from "./transport.ts";
 import type { Closed, ConnectOptions, Message, Receipt, ServerInfo, State, Status, User } from "./types.ts";
+import { websocket } from "./websocket.ts";
 
 export type * from "./types.ts";
 export { CimError };
@@ -29,7 +30,7 @@ const DEFAULT_MAX_UNREAD = 1000;
 const DEFAULT_SEND_TIMEOUT_MS = 30 * 1000;
 const DEFAULT_HISTORY_LIMIT = 50;
 const PAGE_USERS = 500;
-const CLIENT_NAME = `cim-sdk ${version}`;
+const CLIENT_NAME = `cim-sdk ${cim.version}`;
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -41,8 +42,9 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   if (!/^https?:$/.test(URL.parse(options.routeUrl)?.protocol ?? "")) {
     throw new CimError("INVALID", `routeUrl ${options.routeUrl}: want an http:// or https:// URL`);
   }
-  // Loaded only where it is used: a browser has no TCP.
-  const transport = options.transport ?? (await import("./tcp.ts")).tcp;
+  // TCP is loaded only where there is some.
+  const transport =
+    options.transport ?? (typeof Bun === "undefined" ? websocket : (await import("./tcp.ts")).tcp);
   const client = new Client({ ...options, transport }, (await options.cursors?.load()) ?? {});
   await client.start();
   return client;
@@ -153,6 +155,11 @@ export class Client {
   /** Messages sent that have no receipt yet. */
   get pending(): number {
     return this.#sending.pending;
+  }
+
+  /** Tries at once what is being waited with before the next try: for a program that knows that the network is back. */
+  hurry(): void {
+    this.#session.hurry();
   }
 
   /**

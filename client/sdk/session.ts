@@ -9,9 +9,11 @@ import { type Connection, ConnectionEnd, openConnection } from "./connection.ts"
 import { type Over, Plan } from "./plan.ts";
 import type { Dial } from "./transport.ts";
 import type { Closed, ServerInfo, State, Status } from "./types.ts";
+import { webSocketUrl } from "./websocket.ts";
 
 export interface SessionOptions {
   api: Api;
+  routeUrl: string;
   dial: Dial;
   clock: Clock;
   log: Logger;
@@ -57,6 +59,8 @@ export class Session {
   /** What may be resumed. */
   #token: string | undefined;
   #mayRegister: boolean;
+  /** Ends the wait that is on. */
+  #endWait: () => void = () => {};
 
   constructor(options: SessionOptions, events: SessionEvents) {
     this.#options = options;
@@ -99,6 +103,11 @@ export class Session {
     this.#events.ended(closed);
     this.#closed.resolve(closed);
     this.#started.reject(new CimError("RECONNECT_FAILED", closed.text));
+  }
+
+  /** Tries at once what is being waited with. */
+  hurry(): void {
+    this.#endWait();
   }
 
   async #run(): Promise<void> {
@@ -156,7 +165,8 @@ export class Session {
     if (!token || !userId || !userName || !sessionId) {
       throw new CimError("INVALID", "the route answers without a token: it is not one of this system");
     }
-    const server = { host: ip, port: cimServerPort, httpPort, tls };
+    const url = answer.webSocketUrl ? webSocketUrl(answer.webSocketUrl, this.#options.routeUrl) : "";
+    const server = { host: ip, port: cimServerPort, httpPort, tls, webSocketUrl: url };
     this.#login = { userId, userName, sessionId, token, server };
     this.#token = token;
     this.#plan.loggedIn();
@@ -204,7 +214,9 @@ export class Session {
     const delayMs = backoff(attempt - 1) + (error instanceof ConnectionEnd ? error.afterMs : 0);
     log.warn({ reason, text: error.message, attempt, delayMs, next: step }, "not connected");
     this.#events.status({ type: "waiting", reason, text: error.message, attempt, delayMs });
-    await sleep(clock, delayMs, this.#stop.signal);
+    const hurried = new AbortController();
+    this.#endWait = () => hurried.abort();
+    await sleep(clock, delayMs, AbortSignal.any([this.#stop.signal, hurried.signal]));
   }
 
   #become(state: State): void {

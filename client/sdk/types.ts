@@ -29,7 +29,7 @@ export interface ConnectOptions {
   sendTimeoutMs?: number;
   log?: Logger;
   fetch?: (request: Request) => Promise<Response>;
-  /** How a server is reached. Default: TCP, which needs Bun. */
+  /** How a server is reached. Default: TCP under Bun, a WebSocket everywhere else. */
   transport?: Dial;
   clock?: Clock;
 }
@@ -79,6 +79,8 @@ export interface ServerInfo {
   port: number;
   httpPort: number;
   tls: boolean;
+  /** As it is reached from here; "" when the route tells none. */
+  webSocketUrl: string;
 }
 
 /** The names CIM v2 gives them. */

@@ -18,6 +18,7 @@ describe("a login", () => {
         cimServerPort: 11211,
         httpPort: 8081,
         tls: false,
+        webSocketUrl: "ws://10.0.0.1:8081/socket",
         sessionId: expect.stringMatching(/^[0-9a-f]{32}$/),
         token: expect.any(String),
         expiresAt: expect.any(Number),

@@ -1,0 +1,124 @@
+/**
+ * A program of many clients that chat with each other and with everyone: `bun crowd.ts <settings as JSON>`. It takes
+ * a word a line, "chat", "quiet" and "leave", and says when it has done so. Made to be killed and started again.
+ */
+import { createInterface } from "node:readline";
+import type { Answers } from "../../route/api.ts";
+import { Journal, readJournal } from "./journal.ts";
+import { type Account, Member, Past } from "./member.ts";
+import { Random } from "./random.ts";
+
+export interface CrowdSettings {
+  routeUrl: string;
+  adminKey: string;
+  journal: string;
+  seed: number;
+  /** Everyone who takes part, and who of them is of this crowd. */
+  accounts: Account[];
+  first: number;
+  count: number;
+  /** Messages a second that this crowd sends, to one and to all. */
+  toOne: number;
+  toAll: number;
+}
+
+const TICK_MS = 50;
+/** Who has this many without an outcome writes no more until some are through. */
+const MAX_PENDING = 20;
+/** Of the accounts after one's own, whom one talks to, and of whom one hears for the same reason. */
+const FRIENDS = [1, 2, 37];
+const MAX_BURST = 5;
+/** One in so many reads slowly, and one message in so many is large. */
+const SLOW_EVERY = 15;
+const SLOW_MS = 5;
+const LARGE_EVERY = 100;
+const LARGE_CHARACTERS = 12_000;
+const SMALL_CHARACTERS = 200;
+const LOGIN_RETRY_MS = 200;
+
+const settings = JSON.parse(process.argv[2]!) as CrowdSettings;
+const { accounts, first } = settings;
+const own = accounts.slice(first, first + settings.count);
+const random = new Random(settings.seed);
+const pasts = new Map(own.map((account) => [account.userName, new Past()]));
+for (const entry of readJournal(settings.journal).entries) pasts.get(entry.client)?.add(entry);
+const journal = new Journal(settings.journal);
+const members = await Promise.all(own.map(join));
+let chatting: ReturnType<typeof setInterval> | null = null;
+console.log("ready");
+
+const words: Record<string, () => Promise<void>> = {
+  async chat() {
+    chatting ??= setInterval(chat, TICK_MS);
+  },
+  async quiet() {
+    if (chatting) clearInterval(chatting);
+    await Promise.all(members.map((member) => member.quiet()));
+  },
+  async leave() {
+    await Promise.all(members.map((member) => member.leave()));
+  },
+};
+for await (const word of createInterface({ input: process.stdin })) {
+  await words[word]!();
+  console.log(`done: ${word}`);
+  if (word === "leave") break;
+}
+process.exit(0);
+
+async function join(account: Account, index: number): Promise<Member> {
+  const past = pasts.get(account.userName)!;
+  past.token ??= await firstToken(account);
+  const slowMs = (first + index) % SLOW_EVERY === 0 ? SLOW_MS : 0;
+  return Member.join({ routeUrl: settings.routeUrl, account, journal, slowMs }, past);
+}
+
+/** As a backend gets one for its user: with the API key, without a password. */
+async function firstToken({ userId }: Account): Promise<string> {
+  for (;;) {
+    const response = await fetch(`${settings.routeUrl}/login`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${settings.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ userId, device: "default" }),
+    });
+    const { code, message, dataBody } = (await response.json()) as {
+      code: string;
+      message: string;
+      dataBody: Answers<"login">;
+    };
+    if (code === "9000") return dataBody.token!;
+    console.log(`login of ${userId}: ${code} ${message}`);
+    await Bun.sleep(LOGIN_RETRY_MS);
+  }
+}
+
+function chat(): void {
+  for (let left = share(settings.toOne); left > 0; ) {
+    const index = random.between(0, own.length - 1);
+    const friend = accounts[(first + index + random.pick(FRIENDS)) % accounts.length]!;
+    const forward = random.next() < 0.5;
+    // Half of it the other way round, so that both sides of a conversation write.
+    const back = accounts[(first + index - random.pick(FRIENDS) + accounts.length) % accounts.length]!;
+    const burst = random.between(1, Math.min(MAX_BURST, left));
+    left -= burst;
+    const member = members[index]!;
+    if (member.pending >= MAX_PENDING) continue;
+    for (let i = 0; i < burst; i++) member.sendTo((forward ? friend : back).userId, padding());
+  }
+  for (let left = share(settings.toAll); left > 0; left--) {
+    const member = random.pick(members);
+    if (member.pending < MAX_PENDING) member.sendAll(padding());
+  }
+}
+
+/** How many of so many a second are due in this tick. */
+function share(perSecond: number): number {
+  const due = (perSecond * TICK_MS) / 1000;
+  return Math.floor(due) + (random.next() < due % 1 ? 1 : 0);
+}
+
+function padding(): number {
+  return random.between(1, LARGE_EVERY) === 1
+    ? random.between(SMALL_CHARACTERS, LARGE_CHARACTERS)
+    : random.between(0, SMALL_CHARACTERS);
+}

@@ -1,0 +1,188 @@
+/** One run: start everything, let clients chat while things break, let it settle, and hold what arrived against what was accepted. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { connect } from "../../client/sdk/client.ts";
+import { until } from "../support/until.ts";
+import { Crowds } from "./crowds.ts";
+import { FAULTS, type Fault, type Scene } from "./faults.ts";
+import { Ledger, type Violation } from "./ledger.ts";
+import type { Account } from "./member.ts";
+import { Random } from "./random.ts";
+import { around, type FaultRecord, machine, type Report, type Settings, versions } from "./report.ts";
+import { World } from "./world.ts";
+
+export interface RunOptions extends Settings {
+  /** For data, logs and journals; kept. */
+  directory: string;
+  say(line: string): void;
+}
+
+/** How long it may take, when nothing is broken any more, until everyone has everything. */
+const SETTLE_MS = 60_000;
+const CALM_MS = { lowest: 500, highest: 3000 };
+const READ_EVERY_MS = 250;
+const MAX_EXPLAINED = 20;
+const OBSERVER = "observer";
+
+export async function runChaos(options: RunOptions): Promise<Report> {
+  const { directory, engines, seed } = options;
+  await mkdir(directory, { recursive: true });
+  const startedAt = performance.now();
+  const world = await World.start({ ...options, env: { CIM_LOG: "info" } });
+  const accounts = await enrol(world, options.clients);
+  const ledger = new Ledger(new Map(accounts.map(({ userId, userName }) => [userId, userName])));
+  const crowds = await Crowds.start({
+    ...options,
+    routeUrl: world.routeUrl,
+    adminKey: world.adminKey,
+    accounts,
+  });
+  const reading = setInterval(() => crowds.report(ledger), READ_EVERY_MS);
+  const faults: FaultRecord[] = [];
+  const blame = (kind: Violation["kind"], text: string) => {
+    options.say(`VIOLATION ${kind}: ${text}`);
+    ledger.violations.push({ kind, text, at: Date.now() });
+  };
+  let settledMs: number | null = null;
+  try {
+    options.say(`${accounts.length} clients chat; journals and logs in ${directory}`);
+    crowds.chat();
+    await breakThings(options, { world, crowds, random: new Random(seed), blame }, faults);
+    await crowds.quiet();
+    settledMs = await settle(crowds, ledger);
+    await checkPresence(world, crowds, accounts, blame);
+  } catch (error) {
+    blame("process", (error as Error).stack ?? String(error));
+  } finally {
+    clearInterval(reading);
+    await crowds.end();
+    await world.end();
+    await keepLogs(world, crowds, directory);
+  }
+  crowds.report(ledger);
+  ledger.close();
+  const explained = ledger.violations.slice(0, MAX_EXPLAINED);
+  const { engines: _, directory: __, say: ___, ...settings } = options;
+  const count = (...kinds: Violation["kind"][]) =>
+    ledger.violations.filter(({ kind }) => kinds.includes(kind)).length;
+  return {
+    machine: machine(),
+    versions: await versions(engines),
+    settings: { engines, ...settings },
+    leftOut: Object.fromEntries(FAULTS.flatMap((fault) => reasonAgainst(fault, world))),
+    faults,
+    counts: {
+      ...ledger.counts,
+      lost: count("lost"),
+      twice: count("twice"),
+      outOfOrder: count("out of order", "reordered"),
+    },
+    durationMs: Math.round(performance.now() - startedAt),
+    settledMs,
+    violationCount: ledger.violations.length,
+    violations: explained.map((one) => ({ ...one, around: around(one, crowds.journals, faults) })),
+  };
+}
+
+function reasonAgainst(fault: Fault, world: World): [string, string][] {
+  const reason = fault.impossible?.(world) ?? null;
+  return reason === null ? [] : [[fault.name, reason]];
+}
+
+/** All faults in an order that the seed gives, then all again in another. */
+async function breakThings(options: RunOptions, scene: Scene, faults: FaultRecord[]): Promise<void> {
+  const { world, random } = scene;
+  const possible = FAULTS.filter((fault) => reasonAgainst(fault, world).length === 0);
+  const endAt = performance.now() + options.minutes * 60_000;
+  const isOver = () =>
+    options.faults === null ? performance.now() >= endAt : faults.length >= options.faults;
+  for (let left: Fault[] = []; !isOver(); ) {
+    if (left.length === 0) left = random.shuffled(possible);
+    const fault = left.pop()!;
+    await Bun.sleep(random.between(CALM_MS.lowest, CALM_MS.highest));
+    const at = new Date();
+    const record: FaultRecord = {
+      name: fault.name,
+      what: "did not end",
+      at: at.toISOString(),
+      durationMs: 0,
+    };
+    faults.push(record);
+    try {
+      record.what = await fault.run(scene);
+      await world.healthy();
+    } finally {
+      record.durationMs = Date.now() - at.getTime();
+      options.say(`${record.at} ${record.name}: ${record.what}; whole again after ${record.durationMs} ms`);
+    }
+  }
+}
+
+/** Resolves when everyone has everything; answers how long that took, or null when it did not come to that. */
+async function settle(crowds: Crowds, ledger: Ledger): Promise<number | null> {
+  const since = performance.now();
+  const isSettled = () => {
+    crowds.report(ledger);
+    return ledger.missing(1).length === 0;
+  };
+  try {
+    await until("everyone has everything", isSettled, SETTLE_MS);
+    return Math.round(performance.now() - since);
+  } catch {
+    return null;
+  }
+}
+
+/** Everyone is online, and after a logout nobody is. */
+async function checkPresence(
+  world: World,
+  crowds: Crowds,
+  accounts: readonly Account[],
+  blame: Scene["blame"],
+): Promise<void> {
+  await using observer = await connect({
+    routeUrl: world.routeUrl,
+    userName: OBSERVER,
+    password: OBSERVER.repeat(2),
+    register: true,
+  });
+  const names = new Set(accounts.map(({ userName }) => userName));
+  const online = async () => {
+    const found: string[] = [];
+    for await (const { userName } of observer.onlineUsers()) if (names.has(userName)) found.push(userName);
+    return found.length;
+  };
+  const expect = (count: number) =>
+    until(`${count} are online`, async () => (await online()) === count).catch(async () =>
+      blame("presence", `${await online()} clients are online, want ${count}`),
+    );
+  await expect(accounts.length);
+  await crowds.leave();
+  await expect(0);
+}
+
+async function enrol(world: World, count: number): Promise<Account[]> {
+  const accounts: Account[] = [];
+  for (let i = 0; i < count; i++) {
+    const response = await fetch(`${world.routeUrl}/registerAccount`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${world.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ userName: `c${i}` }),
+    });
+    const { code, message, dataBody } = (await response.json()) as {
+      code: string;
+      message: string;
+      dataBody: Account;
+    };
+    if (code !== "9000") throw new Error(`registering c${i}: ${code} ${message}`);
+    accounts.push(dataBody);
+  }
+  return accounts;
+}
+
+async function keepLogs(world: World, crowds: Crowds, directory: string): Promise<void> {
+  for (const role of [...world.routes, ...world.servers, ...world.replaced]) {
+    await Bun.write(join(directory, `${role.name.replaceAll(/\W+/g, "-")}.log`), role.output);
+  }
+  await Bun.write(join(directory, "crowds.log"), crowds.output);
+}

@@ -70,14 +70,8 @@ export class Wire {
   over = false;
 
   /** The next frame; throws when the connection ends without one. */
-  async next(): Promise<Frame> {
-    for (;;) {
-      const frame = this.frames.shift();
-      if (frame) return frame;
-      if (this.over) throw new Error("the connection ended");
-      await new Promise<void>((resolve) => this.#wake.push(resolve));
-      await Promise.resolve();
-    }
+  next(): Promise<Frame> {
+    return this.#first(() => true);
   }
 
   /** The next frame's body, which must be of this kind. */
@@ -140,10 +134,10 @@ export class Wire {
     this.control({ case: "ack", value: { cursors: [{ conversation, seq: BigInt(seq) }] } });
   }
 
-  /** Resolves when the server has answered everything before. */
-  async ping(requestId = 1n): Promise<Frame> {
+  /** Resolves with the pong; what came before it is left for `next`. */
+  ping(requestId = 1n): Promise<Frame> {
     this.frame({ cmd: Command.PING, requestId, text: "ping" });
-    return this.next();
+    return this.#first(({ cmd }) => cmd === Command.PING);
   }
 
   pause(): void {
@@ -157,6 +151,17 @@ export class Wire {
   /** Gone without a word. */
   drop(): void {
     this.#socket.terminate();
+  }
+
+  async #first(isWanted: (frame: Frame) => boolean): Promise<Frame> {
+    for (;;) {
+      const at = this.frames.findIndex(isWanted);
+      if (at >= 0) return this.frames.splice(at, 1)[0]!;
+      if (this.over) throw new Error("the connection ended");
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+      // `over` is known a moment after the socket has closed.
+      await Promise.resolve();
+    }
   }
 
   #flush(): void {

@@ -29,6 +29,8 @@ export interface Endpoint<I extends z.ZodObject = z.ZodObject, O extends z.ZodTy
   token: "none" | "any" | "user's";
   /** The JSON body of a POST, the query of a GET. */
   takes: I;
+  /** A request that works, for the documentation. */
+  example?: Record<string, unknown>;
   /** The answer's dataBody. */
   answers: O;
   /** What it may answer beside 9000, 3000 and 4000. */
@@ -74,6 +76,7 @@ export const API = {
     summary: "Make an account, or find the one of this name",
     token: "none",
     takes: z.object({ userName, ...COMMON, password: newPassword.nullish(), device: device.nullish() }),
+    example: { userName: "zhangsan", password: "correct horse" },
     answers: account,
     may: ["ACCOUNT_MISMATCH", "RATE_LIMITED"],
   },
@@ -89,6 +92,7 @@ export const API = {
       password: text("a password").nullish().meta({ format: "password" }),
       device: device.nullish(),
     }),
+    example: { userName: "zhangsan", password: "correct horse", device: "phone" },
     answers: z.object({
       ip: z.string(),
       cimServerPort: z.int(),
@@ -115,6 +119,7 @@ export const API = {
     summary: "Log out: the token's session, or without a token the user",
     token: "user's",
     takes: z.object({ userId, ...COMMON }),
+    example: { userId: 1 },
     answers: z.null(),
     may: ["UNAUTHORIZED", "FORBIDDEN"],
   },
@@ -129,6 +134,7 @@ export const API = {
       ...COMMON,
       ...content,
     }),
+    example: { userId: 1, receiveUserId: 2, msg: "hello", messageId: "m-1" },
     answers: sent,
     may: ["RECEIVER_OFFLINE", "ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED", "FALLBACK"],
   },
@@ -138,6 +144,7 @@ export const API = {
     summary: "Send to everyone online",
     token: "user's",
     takes: z.object({ userId: userId.meta({ description: "The sender" }), ...COMMON, ...content }),
+    example: { userId: 1, msg: "hello", messageId: "m-2" },
     answers: sent,
     may: ["ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED", "FALLBACK"],
   },
@@ -163,6 +170,7 @@ export const API = {
     summary: "Have what was kept for a CIM v2 client sent over its connection",
     token: "user's",
     takes: z.object({ receiveUserId: userId, ...COMMON }),
+    example: { receiveUserId: 1 },
     answers: z.null(),
     may: ["UNAUTHORIZED", "FORBIDDEN"],
   },
@@ -180,6 +188,7 @@ export const API = {
         .meta({ description: "Only messages before this seq" }),
       limit: wholeNumber(1, MAX_HISTORY).nullish(),
     }),
+    example: { peer: 2, limit: 20 },
     answers: z.object({
       messages: z.array(
         z.object({

@@ -96,7 +96,7 @@ export function createApp(parts: AppParts): Hono<Env> {
   app.onError((error, c) => {
     const failure = error instanceof CimError ? error : bug(error, c);
     if (failure.status === "FALLBACK")
-      logger.warn({ call: c.get("call"), error }, "a call could not be served");
+      logger.warn({ call: c.get("call"), error: whole(error) }, "a call could not be served");
     const isInternal = c.req.path.startsWith("/internal/");
     const httpStatus = isInternal ? (INTERNAL_STATUS[failure.status] ?? UNAVAILABLE) : 200;
     return reply(c, { status: failure.status, detail: failure.message, httpStatus });
@@ -123,10 +123,13 @@ export function createApp(parts: AppParts): Hono<Env> {
 
   // Logged whole, told without detail: what was wrong is ours, and may hold what is not the caller's to see.
   function bug(error: Error, c: Context<Env>): CimError {
-    logger.error(
-      { call: c.get("call"), error: error.stack ?? String(error), cause: error.cause },
-      "a call failed",
-    );
+    logger.error({ call: c.get("call"), error: whole(error) }, "a call failed");
     return new CimError("FAILURE");
   }
+}
+
+function whole(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `\ncaused by ${whole(error.cause)}`;
+  return `${error.stack ?? String(error)}${cause}`;
 }

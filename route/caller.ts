@@ -24,11 +24,14 @@ interface Known {
 }
 
 const MAX_KNOWN = 100_000;
+const MAX_PROVEN = 10_000;
 
 export class Callers {
   readonly #parts: CallersParts;
   // Neither a name nor whether there is a password ever changes, and calls ask for both each time.
   readonly #known = new Map<number, Known>();
+  // Checking a signature costs more than all else of a call; whether it was logged out is asked each time.
+  readonly #proven = new Map<string, Caller>();
 
   constructor(parts: CallersParts) {
     this.#parts = parts;
@@ -39,12 +42,11 @@ export class Callers {
     if (header === null) return { kind: "nobody" };
     const proof = bearer(header);
     if (proof === null) throw new CimError("UNAUTHORIZED", "Authorization: want Bearer <token>");
-    if (await this.#isAdminKey(proof)) return { kind: "admin" };
-    const session = await this.#parts.tokens.check(proof, "session");
-    if (await this.#parts.sessions.isRevoked(session.sessionId)) {
+    const caller = this.#remembered(proof) ?? (await this.#prove(proof));
+    if (caller.kind === "user" && (await this.#parts.sessions.isRevoked(caller.session.sessionId))) {
       throw new CimError("UNAUTHORIZED", "the token's session was logged out");
     }
-    return { kind: "user", session };
+    return caller;
   }
 
   /** @throws CimError UNAUTHORIZED unless the caller proved to be someone, or nobody has to */
@@ -81,9 +83,22 @@ export class Callers {
     return (await this.#find(userId)) !== null;
   }
 
-  async #isAdminKey(proof: string): Promise<boolean> {
-    const { adminKey } = this.#parts;
-    return adminKey !== "" && proof.length === adminKey.length && (await equalSecrets(proof, adminKey));
+  #remembered(proof: string): Caller | null {
+    const caller = this.#proven.get(proof);
+    if (caller?.kind !== "user" || caller.session.expiresAt > Date.now()) return caller ?? null;
+    this.#proven.delete(proof);
+    return null;
+  }
+
+  async #prove(proof: string): Promise<Caller> {
+    const { adminKey, tokens } = this.#parts;
+    const isAdmin =
+      adminKey !== "" && proof.length === adminKey.length && (await equalSecrets(proof, adminKey));
+    const caller: Caller = isAdmin
+      ? { kind: "admin" }
+      : { kind: "user", session: await tokens.check(proof, "session") };
+    remember(this.#proven, proof, caller, MAX_PROVEN);
+    return caller;
   }
 
   async #find(userId: number): Promise<Known | null> {
@@ -92,8 +107,13 @@ export class Callers {
     const account = await this.#parts.accounts.byId(userId);
     if (!account) return null;
     const found = { userName: account.userName, hasPassword: account.passwordHash !== null };
-    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!);
-    this.#known.set(userId, found);
+    remember(this.#known, userId, found, MAX_KNOWN);
     return found;
   }
+}
+
+/** Keeps an entry, and forgets the oldest when there are too many. */
+function remember<K, V>(entries: Map<K, V>, key: K, value: V, limit: number): void {
+  if (entries.size >= limit) entries.delete(entries.keys().next().value!);
+  entries.set(key, value);
 }

@@ -42,13 +42,15 @@ export function openApi(): string {
 }
 
 function path(name: string, endpoint: Endpoint) {
-  const { method, summary, token, takes, answers, may } = endpoint;
+  const { method, summary, token, takes, example, answers, may } = endpoint;
   const operation = {
     operationId: name,
     summary,
     description: TOKEN[token],
     security: token === "none" ? [{}, { token: [] }] : [{ token: [] }, {}],
-    ...(method === "POST" ? { requestBody: json(schemaOf(takes, "input")) } : { parameters: query(takes) }),
+    ...(method === "POST"
+      ? { requestBody: { required: true, ...json(schemaOf(takes, "input"), example) } }
+      : { parameters: query(takes) }),
     responses: {
       "200": { description: codes([...ALWAYS, ...may]), ...json(envelopeOf(schemaOf(answers, "output"))) },
     },
@@ -56,8 +58,8 @@ function path(name: string, endpoint: Endpoint) {
   return { [method.toLowerCase()]: operation };
 }
 
-function json(schema: object) {
-  return { content: { "application/json": { schema } } };
+function json(schema: object, example?: object) {
+  return { content: { "application/json": { schema, example } } };
 }
 
 function envelopeOf(dataBody: object) {

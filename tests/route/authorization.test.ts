@@ -1,5 +1,5 @@
 /** Fault 21: anyone could send as anyone, log anyone off and read anyone's queue. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setSystemTime, test } from "bun:test";
 import { Tokens } from "../../common/token.ts";
 import { ADMIN_KEY, type LoggedIn, OpenRoute, SECRET } from "./open-route.ts";
 
@@ -60,6 +60,16 @@ test("a token that is bent, cut, expired, signed with another secret or made for
   const answers: Record<string, string[]> = {};
   for (const [name, token] of Object.entries(refused)) answers[name] = await codes({ token });
   expect(answers).toEqual(Object.fromEntries(Object.keys(refused).map((name) => [name, all("9110")])));
+});
+
+test("a token that was accepted before is refused once it has expired", async () => {
+  const session = await route.tokens.check(ann.token, "session");
+  const token = await route.tokens.sign({ ...session, expiresAt: Date.now() + 60_000 });
+  const before = (await route.get("/onlineUser", { token })).code;
+  setSystemTime(Date.now() + 60_001);
+  const after = (await route.get("/onlineUser", { token })).code;
+  setSystemTime();
+  expect([before, after]).toEqual(["9000", "9110"]);
 });
 
 test("another kind of Authorization is refused, also where none is needed", async () => {

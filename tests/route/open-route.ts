@@ -12,6 +12,7 @@ import {
   UplinkReplySchema,
   UplinkSchema,
 } from "../../proto/gen/link_pb.ts";
+import type { Assets } from "../../route/docs.ts";
 import type { Passwords } from "../../route/passwords.ts";
 import { openRoute, type Route } from "../../route/route.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
@@ -26,6 +27,8 @@ export const quickPasswords: Passwords = {
   hash: (password) => Bun.password.hash(password, { algorithm: "argon2id", memoryCost: 8, timeCost: 1 }),
   verify: (password, hash) => Bun.password.verify(password, hash),
 };
+
+const NO_ASSETS: Assets = { css: new Blob(["css"]), js: new Blob(["js"]) };
 
 export interface Envelope<T = unknown> {
   code: string;
@@ -47,6 +50,7 @@ export interface LoggedIn extends Account {
   token: string;
   expiresAt: number;
   tls: boolean;
+  webSocketUrl: string;
 }
 
 interface CallOptions {
@@ -77,6 +81,7 @@ export class OpenRoute {
     env: Record<string, string>,
     readonly store: Store,
     passwords: Passwords,
+    assets: Assets,
   ) {
     this.config = readConfig({ CIM_ADMIN_KEY: ADMIN_KEY, ...env });
     this.leases = new Leases(this.config.leaseMs);
@@ -89,16 +94,16 @@ export class OpenRoute {
       tokens: this.tokens,
       link: new Link("route", this.tokens, (request) => this.#serve(request)),
       passwords,
-      assets: { css: new Blob(["css"]), js: new Blob(["js"]) },
+      assets,
       log: { debug() {}, info() {}, warn: log, error: log },
     });
   }
 
   static async start(
     env: Record<string, string> = {},
-    { servers = 1, passwords = quickPasswords } = {},
+    { servers = 1, passwords = quickPasswords, assets = NO_ASSETS } = {},
   ): Promise<OpenRoute> {
-    const open = new OpenRoute(env, await openSqlite(":memory:"), passwords);
+    const open = new OpenRoute(env, await openSqlite(":memory:"), passwords, assets);
     for (let i = 1; i <= servers; i++) open.addServer(i);
     return open;
   }
@@ -131,7 +136,10 @@ export class OpenRoute {
     return (await this.fetch(path, options)).json();
   }
 
-  fetch(path: string, { token, headers, from, ...init }: CallOptions & RequestInit = {}): Promise<Response> {
+  fetch(
+    path: string,
+    { token, headers, from, ...init }: CallOptions & Omit<RequestInit, "headers"> = {},
+  ): Promise<Response> {
     const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
     const request = new Request(`http://route${path}`, {
       ...init,

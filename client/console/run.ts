@@ -129,16 +129,23 @@ class Console {
   }
 
   async #askPassword(): Promise<string | undefined> {
-    return (await this.#screen.ask(this.#texts.password, true)) || undefined;
+    if (!this.#screen.interactive) return undefined;
+    return (await this.#ask(this.#texts.password, true)) || undefined;
+  }
+
+  async #ask(question: string, hidden = false): Promise<string> {
+    const answer = await this.#screen.ask(question, hidden);
+    if (answer === null) throw new Failure(this.#texts.calledOff);
+    return answer;
   }
 
   async #agreeToRegister(password: string | undefined): Promise<void> {
     const { user } = this.#options;
     if (!this.#screen.interactive) return;
-    const agreed = await this.#screen.ask(this.#texts.askRegister(user));
-    if (!this.#texts.yes.test(agreed?.trim() ?? "")) throw new Failure(this.#texts.notRegistered(user));
+    const agreed = await this.#ask(this.#texts.askRegister(user));
+    if (!this.#texts.yes.test(agreed.trim())) throw new Failure(this.#texts.notRegistered(user));
     if (password === undefined || this.#options.password !== undefined) return;
-    if ((await this.#screen.ask(this.#texts.passwordAgain, true)) !== password) {
+    if ((await this.#ask(this.#texts.passwordAgain, true)) !== password) {
       throw new Failure(this.#texts.passwordsDiffer);
     }
   }

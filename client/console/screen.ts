@@ -93,12 +93,14 @@ class Terminal implements Screen {
 
   ask(question: string, hidden = false): Promise<string | null> {
     const { stdin, stdout } = this.#options;
-    stdout.write(question);
     const output = hidden ? undefined : stdout;
     const input = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
-    // The question stands there already; the prompt keeps what is typed from being drawn over it.
-    input.setPrompt(hidden ? "" : question);
-    if (!hidden) input.prompt(true);
+    // Not before the terminal has stopped showing what is typed by itself.
+    if (hidden) stdout.write(question);
+    else {
+      input.setPrompt(question);
+      input.prompt();
+    }
     return new Promise((resolve) => {
       input.once("line", (line) => {
         resolve(line);

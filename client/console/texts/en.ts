@@ -78,6 +78,7 @@ export const en: Texts = {
     `${name} is logged in already: quit there (:q) and try again, or wait until that connection has timed out.`,
   wrongPassword: (name) => `The name ${name} is taken, and its password is another.`,
   noPassword: (name) => `${name} needs a password: set CIM_PASSWORD, or start in a terminal to be asked.`,
+  calledOff: "Called off.",
   notRegistered: (name) => `${name} was not registered.`,
   failedLines: (count) => `${count} of the lines came to nothing.`,
 };

@@ -46,6 +46,7 @@ export interface Texts {
   repeatLogin(name: string): string;
   wrongPassword(name: string): string;
   noPassword(name: string): string;
+  calledOff: string;
   notRegistered(name: string): string;
   /** How many lines of a pipe came to nothing. */
   failedLines(count: number): string;

@@ -102,6 +102,7 @@ export const zhCN: Texts = {
   repeatLogin: (name) => `${name} 已在别处登录：请先在那里退出（:q），或等待那里的连接超时后再试。`,
   wrongPassword: (name) => `用户名 ${name} 已被注册，密码不符。`,
   noPassword: (name) => `${name} 需要密码：请设置 CIM_PASSWORD，或在终端中启动以输入密码。`,
+  calledOff: "已取消。",
   notRegistered: (name) => `未注册 ${name}。`,
   failedLines: (count) => `有 ${count} 行未能完成。`,
 };

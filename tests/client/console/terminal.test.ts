@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Here, read } from "../sdk/here.ts";
+import { Consoles } from "./consoles.ts";
+import { Glass } from "./glass.ts";
+
+const MAIN = join(import.meta.dir, "../../../client/main.ts");
+const CTRL_C = "\x03";
+const CTRL_D = "\x04";
+const LEFT = "\x1b[D";
+const UP = "\x1b[A";
+
+let here: Here;
+let consoles: Consoles;
+let names = 0;
+const someone = () => `name${names++}`;
+
+beforeAll(async () => {
+  here = await Here.open();
+  await here.server();
+  consoles = new Consoles(here.config.routeUrl);
+});
+afterAll(async () => {
+  consoles[Symbol.dispose]();
+  await here[Symbol.asyncDispose]();
+});
+
+function open(user: string, env: Record<string, string> = {}): Glass {
+  const { PATH, HOME } = process.env as Record<string, string>;
+  const all = { PATH: PATH!, HOME: HOME!, TERM: "xterm", ...consoles.env, CIM_PASSWORD: "password1", ...env };
+  const agreed = new Glass([process.execPath, MAIN, "--route", here.config.routeUrl, "--user", user], all);
+  return agreed;
+}
+
+/** A console of a new account, ready. */
+async function ready(user: string, env: Record<string, string> = {}): Promise<Glass> {
+  const glass = open(user, env);
+  await glass.shows("[y/N]");
+  glass.type("y\r");
+  await glass.shows("You are");
+  await glass.shows("> ");
+  return glass;
+}
+
+test("a new name is asked for its password, which is not shown, twice, and registered after asking", async () => {
+  const me = someone();
+  await using glass = open(me, { CIM_PASSWORD: "" });
+  await glass.shows("Password:");
+  glass.type("open sesame\r");
+  await glass.shows("[y/N]");
+  glass.type("y\r");
+  await glass.shows("again:");
+  glass.type("open sesame\r");
+  await glass.shows("Registered");
+  const { lines } = glass;
+  expect([lines.slice(0, 3), lines.join("\n").includes("sesame")]).toEqual([
+    [
+      "Password:",
+      `There is no ${me} with this password. Register ${me} as a new name? [y/N] y`,
+      "The same password again:",
+    ],
+    false,
+  ]);
+});
+
+test("Ctrl-C at a question, or no for an answer, ends it before anything was registered", async () => {
+  const me = someone();
+  await using first = open(me, { CIM_PASSWORD: "" });
+  await first.shows("Password:");
+  first.type(CTRL_C);
+  const codes = [await first.exited];
+  await using second = open(me);
+  await second.shows("[y/N]");
+  second.type("n\r");
+  codes.push(await second.exited);
+  expect([codes, first.lines.at(-1), second.lines.at(-1)]).toEqual([
+    [1, 1],
+    "cim-client: Called off.",
+    `cim-client: ${me} was not registered.`,
+  ]);
+});
+
+test("an incoming message appears above the line being typed, which stays as it is with its cursor", async () => {
+  const me = someone();
+  await using alice = await here.client(someone());
+  await using glass = await ready(me, { NO_COLOR: "1" });
+  const long = `${"a long line that wraps ".repeat(4)}你好`;
+  glass.type(`${long}${LEFT}${LEFT}`);
+  await glass.shows("你好");
+  const { userId } = (await alice.findUser(me))!;
+  await alice.sendTo(userId, "first");
+  await alice.sendTo(userId, "second");
+  await glass.shows("second");
+  const said = `${alice.userName}(${alice.userId}) → you`;
+  const { lines } = glass;
+  const [one, two, ...input] = lines.slice(lines.findIndex((line) => line.includes(said)));
+  expect([one!.slice(9), two!.slice(9), input.join(""), glass.input.endsWith("|你好")]).toEqual([
+    `${said}: first`,
+    `${said}: second`,
+    `> ${long}`,
+    true,
+  ]);
+});
+
+test("what is typed is sent, with what became of it below, and is there again with the up key", async () => {
+  await using bob = await here.client(someone());
+  await using glass = await ready(someone(), { NO_COLOR: "1" });
+  glass.type(`${bob.userName};;hello 世界\r`);
+  const text = await read(bob, 1);
+  await glass.shows("accepted");
+  glass.type(UP);
+  await glass.shows("世界\n  ✓");
+  expect([text, glass.lines.slice(-3)]).toEqual([
+    ["hello 世界"],
+    [
+      `> ${bob.userName};;hello 世界`,
+      `  ✓ accepted: to ${bob.userName}(${bob.userId}), #1`,
+      `> ${bob.userName};;hello 世界`,
+    ],
+  ]);
+});
+
+test("Tab completes a command, :ai changes the prompt", async () => {
+  await using glass = await ready(someone());
+  glass.type(":ai\r");
+  await glass.shows("nothing is sent until");
+  glass.type(":qa\t");
+  await glass.shows("> :qai");
+  glass.type("\r");
+  await glass.shows("people again");
+  expect(glass.input).toBe("> |");
+});
+
+test("Ctrl-C clears the line, and pressed twice it quits", async () => {
+  await using glass = await ready(someone());
+  glass.type("not to be sent");
+  await glass.shows("not to be sent");
+  glass.type(CTRL_C);
+  await glass.shows("Ctrl-C again quits.");
+  const cleared = glass.input;
+  glass.type(CTRL_C);
+  expect([cleared, await glass.exited]).toEqual(["> |", 0]);
+});
+
+test("Ctrl-D quits, and so does :q", async () => {
+  await using one = await ready(someone());
+  await using two = await ready(someone());
+  one.type(CTRL_D);
+  two.type(":q\r");
+  expect([await one.exited, await two.exited]).toEqual([0, 0]);
+});
+
+test("a second console of the same account is told so, and the first one stays", async () => {
+  const me = someone();
+  await using first = await ready(me);
+  await using second = open(me);
+  await second.shows("is logged in already");
+  const code = await second.exited;
+  first.type(":info\r");
+  await first.shows("Ready");
+  expect(code).toBe(1);
+});
+
+test("there is colour in a terminal, unless NO_COLOR says otherwise", async () => {
+  const coloured: boolean[] = [];
+  for (const noColor of ["", "1"]) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let printed = "";
+    const terminal = new Bun.Terminal({
+      data(_, bytes) {
+        printed += Buffer.from(bytes);
+        if (printed.includes("lists the commands")) resolve();
+        if (printed.includes("[y/N]") && !printed.includes("y\r")) terminal.write("y\r");
+      },
+    });
+    const env = {
+      ...process.env,
+      ...consoles.env,
+      CIM_PASSWORD: "password1",
+      NO_COLOR: noColor,
+      TERM: "xterm",
+    };
+    const command = [process.execPath, MAIN, "--route", here.config.routeUrl, "--user", someone()];
+    const running = Bun.spawn(command, { terminal, env });
+    await promise;
+    coloured.push(/\x1b\[\d+m/.test(printed));
+    running.kill();
+    await running.exited;
+    terminal.close();
+  }
+  expect(coloured).toEqual([true, false]);
+});

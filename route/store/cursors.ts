@@ -28,7 +28,8 @@ export interface Cursors {
   unread(userId: number, slot: string, from: string, limit: number): Promise<Unread[]>;
   /**
    * Forget cursors of `all` that were neither moved nor joined since `at` (ms since 1970) and whose slot has no
-   * session, and cursors of other conversations that have nothing kept at or before them.
+   * session, and cursors of other conversations that have nothing kept at or before them. A driver need not look at
+   * an account that it looked at since `at`.
    */
   trim(at: number): Promise<void>;
 }

@@ -1,0 +1,169 @@
+/** One connection to Redis, in whatever form, that fails fast and says why. */
+import { createHash } from "node:crypto";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import type { Logger } from "../../common/logger.ts";
+import { CimError } from "../../proto/status.ts";
+import type { RedisAddress } from "./redis-url.ts";
+
+const CONNECT_TIMEOUT_MS = 2 * 1000;
+/** A disk that is slow to sync delays every answer; one that takes longer than this counts as none. */
+const COMMAND_TIMEOUT_MS = 2 * 1000;
+const MAX_RECONNECT_MS = 500;
+/** While something is wrong, `trouble()` asks this often whether it still is. */
+const PROBE_EVERY_MS = 1000;
+const PROBE_KEY = "cim:probe";
+
+// What Redis answers when it, and not the command, is at fault. Any other error reply is a bug of ours.
+// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+const FAILURES =
+  /^(OOM|MISCONF|READONLY|LOADING|BUSY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|WRONGPASS|NOPERM|EXECABORT|UNBLOCKED) /;
+
+// Fail fast, and never send a command a second time: what became of the first is not known.
+const OPTIONS = {
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  // After a failover the old master is a replica: its connection is good for nothing, the command was not run.
+  reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 1 : false),
+} satisfies RedisOptions;
+
+/** Text of a Lua script, and the hash by which Redis knows it. */
+export interface Script {
+  lua: string;
+  sha: string;
+}
+
+export function script(lua: string): Script {
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") };
+}
+
+export type Argument = string | number | Buffer;
+
+// ioredis has every command twice, also with Buffers for answers, but does not declare these two.
+type Evaluate = (script: string, numberOfKeys: number, ...keysAndArgs: Argument[]) => Promise<unknown>;
+type Commands = Redis & { evalshaBuffer: Evaluate; evalBuffer: Evaluate };
+
+export class RedisClient {
+  readonly #redis: Commands;
+  readonly #name: string;
+  #trouble: string | null = null;
+  #probedAt = 0;
+  #closed = false;
+
+  constructor(
+    readonly address: RedisAddress,
+    log: Logger,
+  ) {
+    this.#name = `redis ${address.nodes.map(({ host, port }) => `${host}:${port}`).join(",")}`;
+    this.#redis = open(address) as Commands;
+    this.#redis.on("error", (error: Error) => {
+      if (this.#trouble === null)
+        log.warn({ redis: this.#name, error: error.message }, "redis is in trouble");
+      this.#trouble = `${this.#name}: ${reason(error)}`;
+    });
+    this.#redis.on("ready", () => {
+      if (this.#trouble !== null) log.info({ redis: this.#name }, "redis answers again");
+      this.#trouble = null;
+    });
+  }
+
+  /** @throws CimError FALLBACK when Redis does not answer within `patienceMs` */
+  async connect(patienceMs: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#redis.once("ready", resolve);
+    const timer = setTimeout(() => {
+      reject(new CimError("FALLBACK", this.#trouble ?? `${this.#name}: no answer in ${patienceMs} ms`));
+    }, patienceMs);
+    // It goes on trying by itself.
+    this.#redis.connect().catch(() => undefined);
+    await promise.finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Makes one call, or several that share a pipeline.
+   * @throws CimError FALLBACK naming the host, when Redis cannot be reached or does not do it
+   */
+  async run<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      const result = await call(this.#redis);
+      this.#trouble = null;
+      return result;
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      this.#trouble ??= `${this.#name}: ${reason(error)}`;
+      throw new CimError("FALLBACK", `${this.#name}: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /** Runs a script; all its keys share a slot. Texts in the answer come as Buffers. */
+  async script<T>({ lua, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<T> {
+    return this.run(async () => {
+      try {
+        return (await this.#redis.evalshaBuffer(sha, keys.length, ...keys, ...args)) as T;
+      } catch (error) {
+        // Not run, since Redis has not seen it yet or was restarted.
+        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+        return (await this.#redis.evalBuffer(lua, keys.length, ...keys, ...args)) as T;
+      }
+    });
+  }
+
+  /** What is wrong, in words; null once it works (again), which it finds out for itself. */
+  trouble(): string | null {
+    const now = Date.now();
+    if (this.#trouble !== null && !this.#closed && now - this.#probedAt >= PROBE_EVERY_MS) {
+      this.#probedAt = now;
+      // Writing, since a full or a read-only Redis still answers reads.
+      this.run((redis) => redis.set(PROBE_KEY, 1, "EX", 60)).catch(() => undefined);
+    }
+    return this.#trouble;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#redis.disconnect();
+  }
+}
+
+function open({ kind, nodes, master, username, password, db, tls }: RedisAddress): Redis {
+  const options: RedisOptions = { ...OPTIONS, username, password, ...(tls && { tls: {} }) };
+  const shared = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true };
+  const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_MS);
+  if (kind === "cluster") {
+    const cluster = new Cluster(nodes, {
+      ...shared,
+      clusterRetryStrategy: retryStrategy,
+      clusterNodeRetryStrategy: retryStrategy,
+      // A command whose connection closed may have been run.
+      retryDelayOnFailover: 0,
+      slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+      slotsRefreshInterval: 5 * 1000,
+      redisOptions: options,
+    });
+    // All commands we use exist on both; only their constructors differ.
+    return cluster as unknown as Redis;
+  }
+  if (kind === "sentinel") {
+    const sentinel = {
+      sentinels: nodes,
+      name: master,
+      sentinelRetryStrategy: retryStrategy,
+      enableTLSForSentinelMode: tls,
+    };
+    return new Redis({ ...options, ...shared, db, retryStrategy, ...sentinel });
+  }
+  return new Redis({ ...options, ...shared, db, retryStrategy, ...nodes[0] });
+}
+
+function isFailure(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return error.name !== "ReplyError" || FAILURES.test(error.message);
+}
+
+// Errors of many attempts at once have an empty text of their own.
+function reason(error: Error): string {
+  if (error instanceof AggregateError) return error.errors.map((one: Error) => one.message).join(", ");
+  const last = (error as Error & { lastNodeError?: Error }).lastNodeError;
+  return last ? `${error.message} (${last.message})` : error.message;
+}

@@ -1,0 +1,87 @@
+import type { Logger } from "../../common/logger.ts";
+import { mirrorPresence } from "./presence-redis.ts";
+import { type RedisClient, script } from "./redis-client.ts";
+import { ALL_SHARDS, onlineKey, revokedKey, SHARDS, sessionsKey } from "./redis-keys.ts";
+import type { Session, Sessions } from "./sessions.ts";
+
+// The same session, put again by a call whose answer got lost, is done.
+const PUT = script(`
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if there == ARGV[2] then return 'done' end
+local holder = there and cjson.decode(there).sessionId or ''
+if holder ~= ARGV[3] then return there end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
+return 'done'
+`);
+
+const REMOVE = script(`
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if not there or cjson.decode(there).sessionId ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[3]) end
+return 1
+`);
+
+export function redisSessions(client: RedisClient, log: Logger): Sessions {
+  const mirror = mirrorPresence(client, log);
+
+  async function ofUser(userId: number): Promise<Session[]> {
+    const rows = await client.run((redis) => redis.hvals(sessionsKey(userId)));
+    return rows.map((row) => JSON.parse(row) as Session);
+  }
+
+  async function ofUsers(userIds: readonly number[]): Promise<Map<number, Session[]>> {
+    const held = await Promise.all(userIds.map(async (userId) => [userId, await ofUser(userId)] as const));
+    return new Map(held.filter(([, sessions]) => sessions.length > 0));
+  }
+
+  return {
+    ofUsers,
+    async put(session, sees) {
+      const { userId, slot } = session;
+      const keys = [sessionsKey(userId), onlineKey(userId % SHARDS)];
+      const row = JSON.stringify(session);
+      const answer = await client.script<Buffer | null>(PUT, keys, [slot, row, sees ?? "", userId]);
+      if (String(answer) !== "done") return answer && (JSON.parse(String(answer)) as Session);
+      if (sees !== session.sessionId) await mirror(userId);
+      return "done";
+    },
+    async remove(userId, slot, sessionId) {
+      const keys = [sessionsKey(userId), onlineKey(userId % SHARDS)];
+      const removed = await client.script<number>(REMOVE, keys, [slot, sessionId, userId]);
+      if (removed) await mirror(userId);
+      return removed === 1;
+    },
+    async list(after, limit) {
+      const userIds = await onlineAfter(client, after, limit);
+      const sessions = await ofUsers(userIds);
+      // Who logged out since then leaves a page that is shorter, but an empty one would look like the last.
+      if (sessions.size > 0 || userIds.length === 0) return [...sessions.values()].flat();
+      return this.list(userIds.at(-1)!, limit);
+    },
+    async revoke(sessionId, until) {
+      if (until <= Date.now()) return;
+      await client.run((redis) => redis.set(revokedKey(sessionId), 1, "PXAT", until));
+    },
+    isRevoked: async (sessionId) => (await client.run((redis) => redis.exists(revokedKey(sessionId)))) === 1,
+  };
+}
+
+/** The next users who are online, at most `limit`, none only when there are no more. */
+async function onlineAfter(client: RedisClient, after: number, limit: number): Promise<number[]> {
+  // A shard's share of the page and some more: users spread, but not evenly.
+  const share = Math.min(limit, Math.ceil((limit / SHARDS) * 2) + 8);
+  const shards = await Promise.all(
+    ALL_SHARDS.map(async (shard) => {
+      const ids = await client.run((redis) =>
+        redis.zrangebyscore(onlineKey(shard), `(${after}`, "+inf", "LIMIT", 0, share),
+      );
+      return ids.map(Number);
+    }),
+  );
+  // Beyond the last id of a shard that may have more there may be gaps.
+  const complete = Math.min(...shards.map((ids) => (ids.length < share ? Infinity : ids.at(-1)!)));
+  const ids = shards.flat().filter((id) => id <= complete);
+  return ids.sort((a, b) => a - b).slice(0, limit);
+}

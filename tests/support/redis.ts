@@ -1,0 +1,177 @@
+/** Real Redis servers on free loopback ports: one alone, one with a replica and Sentinels, or a Cluster of three. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { Redis } from "ioredis";
+import { freePorts } from "./ports.ts";
+import { until } from "./until.ts";
+
+const READY_MS = 10 * 1000;
+const CLUSTER_SLOTS = 16384;
+
+/** Why no Redis can be started here; null when one can. */
+export const redisMissing: string | null = Bun.which("redis-server") ? null : "no redis-server in PATH";
+
+/** One process of redis-server at a time, always on the same port and data. */
+export class RedisServer {
+  #process: Subprocess | null = null;
+
+  constructor(
+    readonly directory: string,
+    readonly port: number,
+    readonly command: readonly string[],
+  ) {}
+
+  get host(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get url(): string {
+    return `redis://${this.host}`;
+  }
+
+  async start(): Promise<void> {
+    this.#process = Bun.spawn(["redis-server", ...this.command], {
+      cwd: this.directory,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    await until(`redis ${this.host} serves`, async () => (await this.ask("PING")) === "PONG", READY_MS);
+  }
+
+  /** Runs one command over a connection of its own. */
+  async ask(command: string, ...args: (string | number)[]): Promise<unknown> {
+    const redis = new Redis({ host: "127.0.0.1", port: this.port, lazyConnect: true, retryStrategy: null });
+    redis.on("error", () => undefined);
+    try {
+      await redis.connect();
+      return await redis.call(command, ...args);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async isMaster(): Promise<boolean> {
+    return /role:master/.test(String(await this.ask("INFO", "replication")));
+  }
+
+  /** Hangs it: its port still takes connections, and nothing is answered. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  /** `kill -9`; waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+    this.#process = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** One Redis; `options` are lines of its configuration. By default it keeps nothing on disk. */
+export async function startRedis(options: Record<string, string> = {}): Promise<RedisServer> {
+  const [port] = await freePorts(1);
+  const server = await prepare(port!, { save: "", appendonly: "no", ...options });
+  await server.start();
+  return server;
+}
+
+/** One Redis that reads a configuration file, but for the port and the directory. */
+export async function startRedisWith(file: string): Promise<RedisServer> {
+  const [port] = await freePorts(1);
+  const directory = await mkdtemp(join(tmpdir(), "cim-redis-"));
+  const server = new RedisServer(directory, port!, [file, "--port", String(port), "--dir", directory]);
+  await server.start();
+  return server;
+}
+
+/** Several servers that a client reaches by one URL. */
+export class RedisGroup {
+  constructor(
+    readonly url: string,
+    readonly servers: readonly RedisServer[],
+    readonly helpers: readonly RedisServer[] = [],
+  ) {}
+
+  /** Empties all masters. */
+  async flush(): Promise<void> {
+    for (const server of this.servers) if (await server.isMaster()) await server.ask("FLUSHALL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of [...this.helpers, ...this.servers]) await server[Symbol.asyncDispose]();
+  }
+}
+
+/** A master, its replica, and a Sentinel that makes the replica the master a second after the master is gone. */
+export async function startSentinel(): Promise<RedisGroup> {
+  const [first, second, sentinel] = await freePorts(3);
+  const settings = { save: "", appendonly: "no", "repl-diskless-sync-delay": "0" };
+  const master = await prepare(first!, settings);
+  const replica = await prepare(second!, { ...settings, replicaof: `127.0.0.1 ${first}` });
+  await Promise.all([master.start(), replica.start()]);
+  await until("the replica follows", async () =>
+    /master_link_status:up/.test(String(await replica.ask("INFO", "replication"))),
+  );
+  const directory = await mkdtemp(join(tmpdir(), "cim-sentinel-"));
+  const file = join(directory, "sentinel.conf");
+  const lines = [
+    `port ${sentinel}`,
+    "bind 127.0.0.1",
+    `dir ${directory}`,
+    `sentinel monitor mymaster 127.0.0.1 ${first} 1`,
+    "sentinel down-after-milliseconds mymaster 1000",
+    "sentinel failover-timeout mymaster 3000",
+    "",
+  ];
+  await Bun.write(file, lines.join("\n"));
+  const watcher = new RedisServer(directory, sentinel!, [file, "--sentinel"]);
+  await watcher.start();
+  await until("the Sentinel knows the replica", async () =>
+    /slaves=1/.test(String(await watcher.ask("INFO", "sentinel"))),
+  );
+  return new RedisGroup(`redis+sentinel://127.0.0.1:${sentinel}/mymaster`, [master, replica], [watcher]);
+}
+
+/** A Cluster of three masters. */
+export async function startCluster(): Promise<RedisGroup> {
+  const ports = await freePorts(3);
+  const servers = await Promise.all(
+    ports.map((port) =>
+      prepare(port, { save: "", appendonly: "no", "cluster-enabled": "yes", "cluster-node-timeout": "2000" }),
+    ),
+  );
+  await Promise.all(servers.map((server) => server.start()));
+  const share = Math.ceil(CLUSTER_SLOTS / servers.length);
+  for (const [i, server] of servers.entries()) {
+    const last = Math.min((i + 1) * share, CLUSTER_SLOTS) - 1;
+    await server.ask("CLUSTER", "ADDSLOTSRANGE", i * share, last);
+    if (i > 0) await server.ask("CLUSTER", "MEET", "127.0.0.1", servers[0]!.port);
+  }
+  for (const server of servers) {
+    await until(`all of the Cluster know it is whole: ${server.host}`, async () => {
+      const info = String(await server.ask("CLUSTER", "INFO"));
+      return /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info);
+    });
+  }
+  return new RedisGroup(`redis+cluster://${servers.map(({ host }) => host).join(",")}`, servers);
+}
+
+async function prepare(port: number, options: Record<string, string>): Promise<RedisServer> {
+  const directory = await mkdtemp(join(tmpdir(), "cim-redis-"));
+  const all = { port: String(port), bind: "127.0.0.1", dir: directory, ...options };
+  // One argument for each word, as in a configuration file; "" is a word too.
+  const command = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
+  return new RedisServer(directory, port, command);
+}

@@ -30,9 +30,11 @@ export async function runRole(role: Role, argv: string[], env: NodeJS.ProcessEnv
     const flags = parseFlags(argv);
     if (flags.help) return print(helpText(role));
     if (flags.version) return print(`${role.name} ${version}`);
+    // From the start on: clients may be there before all of it is.
+    const stopped = stopSignal();
     const running = await role.start(readConfig({ ...env, ...flags.variables }));
     print(running.banner.join("\n"));
-    await stopSignal();
+    await stopped;
     await running.stop();
     return 0;
   } catch (error) {

@@ -50,7 +50,7 @@ export class Reader {
   }
 }
 
-/** Sends one message after another to everyone, a few at a time, until it is stopped. */
+/** Sends one message after another, a few at a time, until it is stopped or one is refused. */
 export class Load {
   /** Accepted: text → seq. */
   readonly accepted = new Map<string, number>();
@@ -71,6 +71,7 @@ export class Load {
           this.accepted.set(text, (await client.send(conversation, text)).seq);
         } catch (error) {
           this.refused.push(error);
+          return;
         }
       }
     };

@@ -50,7 +50,9 @@ test("the roles run as programs of their own, and the documentation needs no net
   await route.printed(routeUrl);
   const ports = ["--server-port", String(tcp), "--server-http-port", String(http)];
   const server = start("cim-server", [...data, "--route-url", routeUrl, ...ports]);
-  await until("the route has a server", async () => (await fetch(`${routeUrl}/health`)).status === 200);
+  await until("the server serves", async () => {
+    return (await fetch(`http://127.0.0.1:${http}/health`)).status === 200;
+  });
   const page = await (await fetch(`${routeUrl}/docs`)).text();
   expect(page).toContain("swagger");
   expect(page.match(/(src|href)="https?:/g)).toBeNull();

@@ -150,7 +150,10 @@ test("fault 24: a send says what became of the message", async () => {
   expect(await ann.sendTo(bob.userId, "hello")).toMatchObject({ seq: 1, receiverOnline: true });
   await bob.close();
   expect(await ann.sendTo(bob.userId, "are you there?")).toMatchObject({ seq: 2, receiverOnline: false });
-  await expect(ann.sendTo(999_999, "nobody")).rejects.toMatchObject({ code: "3000", message: expect.stringContaining("999999") });
+  await expect(ann.sendTo(999_999, "nobody")).rejects.toMatchObject({
+    code: "3000",
+    message: expect.stringContaining("999999"),
+  });
   await expect(ann.sendTo(bob.userId, "x".repeat(61_441))).rejects.toThrow("limit 61440");
   await expect(ann.sendTo(bob.userId, "")).rejects.toThrow("empty");
   await expect(ann.send("p2p:1:1000000", "not hers")).rejects.toMatchObject({ retry: false });

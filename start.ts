@@ -24,7 +24,7 @@ const cimRole = {
 async function startAll(config: Config): Promise<Running> {
   const log = createLogger(config.log, "cim");
   const tokens = new Tokens(findSecret(config.secret, config.data, true));
-  const store = await openStore(config);
+  const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
 
   // Server and route reach one another without a socket, other servers over the network.

@@ -244,11 +244,16 @@ function webSocket(meaning: string): Variable<string> {
 }
 
 function store(meaning: string, value: string): Variable<string> {
+  const redis =
+    "redis://<host>:<port>, redis+sentinel://<host>:<port>,…/<master> or redis+cluster://<host>:<port>,…";
   return {
-    meaning: `${meaning}: sqlite:<file> (when not set: cim.db in CIM_DATA) or memory:`,
+    meaning: `${meaning}: sqlite:<file> (when not set: cim.db in CIM_DATA), memory:, or Redis with [<user>:<password>@] before its hosts, rediss for TLS`,
     default: value,
-    want: "sqlite:<file> or memory:",
-    parse: (given) => (given === "" || given === "memory:" || /^sqlite:.+/.test(given) ? given : undefined),
+    want: `sqlite:<file>, memory:, ${redis}`,
+    parse: (given) =>
+      given === "" || given === "memory:" || /^(sqlite:.+|rediss?(\+(sentinel|cluster))?:\/\/.+)$/.test(given)
+        ? given
+        : undefined,
   };
 }
 

@@ -21,7 +21,7 @@ export const routeRole = {
 async function startRoute(config: Config): Promise<Running> {
   const log = createLogger(config.log, "route");
   const tokens = new Tokens(findSecret(config.secret, config.data, true));
-  const store = await openStore(config);
+  const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);
   const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, log });

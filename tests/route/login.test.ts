@@ -61,9 +61,10 @@ describe("a login", () => {
     expect(await route.post("/login", { userName: "nobody", password: "wrong" })).toEqual(wrong);
   });
 
-  test("a second one is answered 5000 while the first stands", async () => {
+  test("a second one is answered 5000 while the first stands, before a server is looked for", async () => {
     await using route = await OpenRoute.start();
     await route.online("alice");
+    route.leases.announce({ ...route.servers[0]!.instance, full: true });
     expect(await route.post("/login", credentials)).toMatchObject({ code: "5000", dataBody: null });
   });
 });
@@ -288,6 +289,17 @@ describe("guessing a password", () => {
       "6000",
       "9100",
     ]);
+  });
+
+  test("is counted for the address a trusted proxy names, and not for one that a client names", async () => {
+    await using route = await OpenRoute.start({ CIM_MAX_FAILED_LOGINS: "1", CIM_TRUSTED_PROXIES: "1" });
+    const codes = [];
+    for (let i = 0; i < 11; i++) {
+      const headers = { "x-forwarded-for": `10.9.8.${i}, 198.51.100.7` };
+      const body = { userName: `user ${i}`, password: "wrong" };
+      codes.push((await route.post("/login", body, { from: "127.0.0.1", headers })).code);
+    }
+    expect(codes).toEqual([...Array(10).fill("9100"), "6000"]);
   });
 });
 

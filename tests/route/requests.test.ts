@@ -129,8 +129,9 @@ test("of a body without a length no more is read than the limit", async () => {
   const body = new ReadableStream<Uint8Array>(
     {
       pull(controller) {
-        pulled++;
         controller.enqueue(new Uint8Array(10_000).fill(32));
+        // It ends, so that a limit that does not hold fails the test and not the machine.
+        if (++pulled === 1000) controller.close();
       },
     },
     { highWaterMark: 0 },

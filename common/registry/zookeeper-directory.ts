@@ -6,6 +6,8 @@ import { type ZooKeeperConnection, ZooKeeperSession } from "./zookeeper-session.
 
 const FIRST_LIST_MS = 1000;
 const TRY_AGAIN_MS = 250;
+/** Starts that are over, remembered so that asking for one again reads nothing. */
+const MAX_GONE = 10_000;
 
 /**
  * Resolves after the first list, or a second without one: then `trouble` says so, and the list comes when ZooKeeper
@@ -34,6 +36,10 @@ class ZooKeeperDirectory implements Directory {
   #malformed = new Set<string>();
   /** Who was alive before a silence of ZooKeeper and may have to register anew, and until when that is waited for. */
   #awaited = { names: new Set<string>(), until: 0 };
+
+  /** Starts, as "<address> <bootId>", that were asked for and not heard of, and those known to be over. */
+  readonly #doubted = new Set<string>();
+  readonly #gone = new Set<string>();
 
   /** What is out of date: the list of names, the data of these nodes. */
   #stale = { list: true, data: new Set<string>() };
@@ -64,7 +70,16 @@ class ZooKeeperDirectory implements Directory {
 
   state(address: string, bootId: string): "alive" | "gone" | "unknown" {
     if (!this.#listed) return "unknown";
-    return this.#known.get(address)?.bootId === bootId ? "alive" : "gone";
+    if (this.#known.get(address)?.bootId === bootId) return "alive";
+    const start = startOf(address, bootId);
+    if (this.#gone.has(start)) return "gone";
+    // Another route may have heard of a new server before this one: only a list read from now on tells.
+    if (!this.#doubted.has(start)) {
+      this.#doubted.add(start);
+      this.#stale.data.add(address);
+      this.#changed(this.#root);
+    }
+    return "unknown";
   }
 
   watch(changed: () => void): () => void {
@@ -121,6 +136,7 @@ class ZooKeeperDirectory implements Directory {
 
   async #readStale(): Promise<void> {
     const stale = this.#stale;
+    const doubted = stale.list ? [...this.#doubted] : [];
     this.#stale = { list: false, data: new Set() };
     const names = stale.list ? await this.#list() : [...this.#known.keys()];
     const servers = await Promise.all(
@@ -128,7 +144,14 @@ class ZooKeeperDirectory implements Directory {
     );
     const known = new Map<string, ServerInstance>();
     for (const server of servers) if (server) known.set(addressOf(server), server);
+    for (const start of doubted) this.#isOver(start);
     this.#publish(known);
+  }
+
+  #isOver(start: string): void {
+    this.#doubted.delete(start);
+    this.#gone.add(start);
+    if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.values().next().value!);
   }
 
   async #list(): Promise<string[]> {
@@ -161,6 +184,9 @@ class ZooKeeperDirectory implements Directory {
       else known.set(name, before);
     }
     if (names.size > 0) this.#readIn(left + 1);
+    for (const [name, { bootId }] of this.#known) {
+      if (known.get(name)?.bootId !== bootId) this.#isOver(startOf(name, bootId));
+    }
     const servers = [...known.values()].sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
     const changed = !this.#listed || summary(servers) !== summary(this.#servers);
     this.#known = known;
@@ -176,6 +202,10 @@ class ZooKeeperDirectory implements Directory {
     this.#awaited = { names: new Set(this.#known.keys()), until: performance.now() + ms };
     this.#readIn(ms + 1);
   }
+}
+
+function startOf(address: string, bootId: string): string {
+  return `${address} ${bootId}`;
 }
 
 /** What watchers are told of: who is there, and who takes newcomers; not how busy they are. */

@@ -55,6 +55,20 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "with a real ZooK
     chroot = `/im/test-${++tests}`;
   });
 
+  // A route used to take a server that another route had already logged users in on, and that it was told of a moment
+  // later, for one that is gone: what was sent to these users was not pushed.
+  test("a start nobody has heard of is gone only once a list read since then lacks it", async () => {
+    const directory = await openDirectory(shared.host);
+    const server = instance();
+    const before = stateOf(directory, server);
+    await openRegistrar(shared.host).announce(() => server);
+    await until("it is heard of", () => stateOf(directory, server) === "alive");
+    const never = { ...server, bootId: "never there" };
+    const first = stateOf(directory, never);
+    await until("the list was read", () => stateOf(directory, never) === "gone");
+    expect({ before, first }).toEqual({ before: "unknown", first: "unknown" });
+  });
+
   test("a ZooKeeper that is down at the start is waited for, and it is said", async () => {
     const zookeeper = disposed(await prepareZooKeeper());
     const lines: string[] = [];

@@ -62,7 +62,8 @@ class Console {
     const { route, user, device } = this.#options;
     const isOurs = this.#remembered.take();
     try {
-      const client = await this.#logIn();
+      const client = await Promise.race([this.#logIn(), aborted(this.#signal)]);
+      if (client === null) return 0;
       if (!isOurs) this.#screen.show({ type: "problem", problem: { what: "in-use", name: user } });
       const history = new History(dataFile(this.#env, this.#options, "history.jsonl"));
       const who = { userId: client.userId, userName: client.userName };
@@ -149,4 +150,12 @@ class Console {
       throw new Failure(this.#texts.passwordsDiffer);
     }
   }
+}
+
+/** Resolves when the signal is, or was, aborted. */
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
 }

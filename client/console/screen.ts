@@ -95,6 +95,7 @@ class Terminal implements Screen {
     const { stdin, stdout } = this.#options;
     const output = hidden ? undefined : stdout;
     const input = createInterface({ input: stdin, output, terminal: true, historySize: 0 });
+    this.#input = input;
     // Not before the terminal has stopped showing what is typed by itself.
     if (hidden) stdout.write(question);
     else {
@@ -107,6 +108,7 @@ class Terminal implements Screen {
         input.close();
       });
       input.once("close", () => {
+        this.#input = null;
         if (hidden) stdout.write("\n");
         resolve(null);
       });

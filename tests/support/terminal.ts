@@ -52,9 +52,13 @@ export class Terminal {
     }
   }
 
+  async pid(): Promise<number> {
+    return Number(await this.#tmux(["display-message", "-p", "#{pane_pid}"]));
+  }
+
   /** `kill -9` of the program; resolves when it is gone. */
   async kill(): Promise<void> {
-    const pid = Number(await this.#tmux(["display-message", "-p", "#{pane_pid}"]));
+    const pid = await this.pid();
     process.kill(pid, "SIGKILL");
     // The terminal shows the end before it has taken note of it; till then there is still a process of this id.
     await until("the program in the terminal is gone", () => !isThere(pid));

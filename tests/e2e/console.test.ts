@@ -1,0 +1,42 @@
+/** The console as a process: how it ends when it is told to, or when its terminal is gone. */
+import { afterEach, expect, test } from "bun:test";
+import { join } from "node:path";
+import { System } from "../support/system.ts";
+import { Terminal } from "../support/terminal.ts";
+import { until } from "../support/until.ts";
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+// It went on to wait for a password that nobody could type any more, at full load once the terminal was gone.
+test("a console that asks for the password ends when it is told to, and when its terminal is closed", async () => {
+  const system = await System.start();
+  cleanups.push(() => system.end());
+  const told = await open(system);
+  await told.shows("Password:");
+  process.kill(await told.pid(), "SIGTERM");
+  expect(await told.ended()).toBe(0);
+  const closed = await open(system);
+  await closed.shows("Password:");
+  const pid = await closed.pid();
+  await closed.close();
+  await until("the console is gone", () => {
+    try {
+      return !process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+  });
+});
+
+async function open(system: System): Promise<Terminal> {
+  const home = join(system.dataDir, "home");
+  const command = ["bun", "client/main.ts", "--route", system.routeUrl, "--user", "zed"];
+  const env = { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, PATH: process.env.PATH! };
+  const terminal = await Terminal.open(command, env);
+  cleanups.push(() => terminal.close());
+  return terminal;
+}

@@ -1,5 +1,5 @@
 /** Rules of the house that no type can hold. */
-import { expect, test } from "bun:test";
+import { expect, onTestFinished, test } from "bun:test";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -36,6 +36,7 @@ test("arrows point one way: proto, what two roles share, then the roles, which n
 
 test("proto/gen is what the generator writes", async () => {
   const out = await mkdtemp(join(tmpdir(), "cim-gen-"));
+  onTestFinished(() => rm(out, { recursive: true }));
   const bin = join(ROOT, "node_modules/.bin");
   const buf = Bun.spawn([join(bin, "buf"), "generate", "--output", out], {
     cwd: join(ROOT, "proto"),
@@ -44,7 +45,6 @@ test("proto/gen is what the generator writes", async () => {
   });
   expect([await buf.exited, await new Response(buf.stderr).text()]).toEqual([0, ""]);
   expect(await contents(join(out, "gen"))).toEqual(await contents(join(ROOT, "proto/gen")));
-  await rm(out, { recursive: true });
 });
 
 test("docs/configuration.md says what the table of settings says", async () => {

@@ -38,6 +38,8 @@ export class RunningProcess {
       stdin: options.stdin ?? "ignore",
       stdout: "pipe",
       stderr: "pipe",
+      // A group of its own, so that all of it can be ended.
+      detached: true,
     });
     void this.#read(this.#process.stdout as ReadableStream<Uint8Array>);
     void this.#read(this.#process.stderr as ReadableStream<Uint8Array>);
@@ -59,7 +61,7 @@ export class RunningProcess {
   type(line: string): void {
     const stdin = this.#process.stdin;
     if (typeof stdin !== "object" || stdin === null) throw new Error("started without a stdin");
-    stdin.write(`${line}\n`);
+    void stdin.write(`${line}\n`);
     void stdin.flush();
   }
 
@@ -80,9 +82,9 @@ export class RunningProcess {
     if (this.running) this.#process.kill(signal);
   }
 
-  /** `kill -9`. */
+  /** `kill -9`, of all that it has started, too. */
   async kill(): Promise<void> {
-    this.signal("SIGKILL");
+    if (this.running) process.kill(-this.pid, "SIGKILL");
     await this.exited;
   }
 

@@ -4,6 +4,8 @@ import type { Dial, Transport } from "./transport.ts";
 
 /** What waits for the network here: a batch of messages, acknowledgements and questions fit many times. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
+/** How long what was written may take to leave once the connection is given up. */
+const LINGER_MS = 5 * 1000;
 
 /** @throws Error when `server` cannot be reached, which names it */
 export const tcp: Dial = async (server, events, signal) => {
@@ -27,6 +29,11 @@ export const tcp: Dial = async (server, events, signal) => {
       close: (_, error) => end(error?.message ?? "the server closed the connection"),
       error: (_, error) => end(error.message),
       end: (socket) => void socket.end(),
+      handshake: (socket, _, error) => {
+        if (error === null) return;
+        end(`TLS with ${server.host}:${server.port}: ${error.message}`);
+        socket.terminate();
+      },
       // The promise rejects as well: there is nothing to add here.
       connectError: () => {},
     },
@@ -47,6 +54,8 @@ export const tcp: Dial = async (server, events, signal) => {
       ended = true;
       open.flush();
       socket.end();
+      // A network that takes nothing more would keep it for as long as it likes.
+      setTimeout(() => socket.terminate(), LINGER_MS).unref();
     },
   } satisfies Transport;
 };

@@ -18,6 +18,10 @@ const PROBE_KEY = "cim:probe";
 const FAILURES =
   /^(OOM|MISCONF|READONLY|LOADING|BUSY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|WRONGPASS|NOPERM|EXECABORT|UNBLOCKED) /;
 
+// What ioredis says of its own state, in terms of its options.
+const NOT_CONNECTED =
+  /^(Stream isn't writeable|Reached the max retries|Connection is closed|Cluster isn't ready)/;
+
 // Fail fast, and never send a command a second time: what became of the first is not known.
 const OPTIONS = {
   connectTimeout: CONNECT_TIMEOUT_MS,
@@ -48,6 +52,8 @@ export class RedisClient {
   readonly #redis: Commands;
   readonly #name: string;
   #trouble: string | null = null;
+  /** Why the last attempt to connect failed. */
+  #lost = "the connection was closed";
   #probedAt = 0;
   #closed = false;
 
@@ -60,7 +66,8 @@ export class RedisClient {
     this.#redis.on("error", (error: Error) => {
       if (this.#trouble === null)
         log.warn({ redis: this.#name, error: error.message }, "redis is in trouble");
-      this.#trouble = `${this.#name}: ${reason(error)}`;
+      this.#lost = reason(error);
+      this.#trouble = `${this.#name}: ${this.#lost}`;
     });
     this.#redis.on("ready", () => {
       if (this.#trouble !== null) log.info({ redis: this.#name }, "redis answers again");
@@ -85,14 +92,16 @@ export class RedisClient {
    * @throws CimError FALLBACK naming the host, when Redis cannot be reached or does not do it
    */
   async run<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new CimError("FALLBACK", `${this.#name} is closed`);
     try {
       const result = await call(this.#redis);
       this.#trouble = null;
       return result;
     } catch (error) {
       if (!isFailure(error)) throw error;
-      this.#trouble ??= `${this.#name}: ${reason(error)}`;
-      throw new CimError("FALLBACK", `${this.#name}: ${reason(error)}`, { cause: error });
+      const text = `${this.#name}: ${NOT_CONNECTED.test(error.message) ? `not connected (${this.#lost})` : reason(error)}`;
+      this.#trouble ??= text;
+      throw new CimError("FALLBACK", text, { cause: error });
     }
   }
 

@@ -44,12 +44,12 @@ export function parseRedisUrl(url: string): RedisAddress {
       kind === "cluster" ? "no database: a Cluster has one" : "a database's number at the end",
     );
   }
-  const [username = "", password = ""] = credentials.split(/:(.*)/s).map(decodeURIComponent);
+  const [username = "", password = ""] = credentials.split(/:(.*)/s).map((text) => decode(text, shown));
   return {
     kind: kind as RedisAddress["kind"],
     tls: s === "s",
     nodes: hosts.split(",").map((host) => parseHost(host, kind as RedisAddress["kind"], shown)),
-    master: decodeURIComponent(master),
+    master: decode(master, shown),
     username: username || undefined,
     password: password || undefined,
     db: Number(db),
@@ -62,6 +62,14 @@ function parseHost(text: string, kind: RedisAddress["kind"], shown: string): { h
   const port = Number(match?.[2] ?? DEFAULT_PORTS[kind]);
   if (!match || port < 1 || port > 65535) throw wrong(shown, `host:port instead of ${JSON.stringify(text)}`);
   return { host: match[1]!.replace(/^\[|\]$/g, ""), port };
+}
+
+function decode(text: string, shown: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw wrong(shown, "a user, password or name with %xx for its special characters");
+  }
 }
 
 function wrong(shown: string, want: string): ConfigError {

@@ -21,6 +21,7 @@ export class RedisServer {
     readonly directory: string,
     readonly port: number,
     readonly command: readonly string[],
+    readonly password?: string,
   ) {}
 
   get host(): string {
@@ -43,7 +44,8 @@ export class RedisServer {
 
   /** Runs one command over a connection of its own. */
   async ask(command: string, ...args: (string | number)[]): Promise<unknown> {
-    const redis = new Redis({ host: "127.0.0.1", port: this.port, lazyConnect: true, retryStrategy: null });
+    const { port, password } = this;
+    const redis = new Redis({ host: "127.0.0.1", port, password, lazyConnect: true, retryStrategy: null });
     redis.on("error", () => undefined);
     try {
       await redis.connect();
@@ -144,12 +146,18 @@ export async function startSentinel(): Promise<RedisGroup> {
   return new RedisGroup(`redis+sentinel://127.0.0.1:${sentinel}/mymaster`, [master, replica], [watcher]);
 }
 
-/** A Cluster of three masters. */
-export async function startCluster(): Promise<RedisGroup> {
+/** A Cluster of three masters; `options` are lines of their configuration. */
+export async function startCluster(options: Record<string, string> = {}): Promise<RedisGroup> {
   const ports = await freePorts(3);
   const servers = await Promise.all(
     ports.map((port) =>
-      prepare(port, { save: "", appendonly: "no", "cluster-enabled": "yes", "cluster-node-timeout": "2000" }),
+      prepare(port, {
+        save: "",
+        appendonly: "no",
+        "cluster-enabled": "yes",
+        "cluster-node-timeout": "2000",
+        ...options,
+      }),
     ),
   );
   await Promise.all(servers.map((server) => server.start()));
@@ -173,5 +181,5 @@ async function prepare(port: number, options: Record<string, string>): Promise<R
   const all = { port: String(port), bind: "127.0.0.1", dir: directory, ...options };
   // One argument for each word, as in a configuration file; "" is a word too.
   const command = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
-  return new RedisServer(directory, port, command);
+  return new RedisServer(directory, port, command, options.requirepass);
 }

@@ -51,6 +51,24 @@ test("docs/configuration.md says what the table of settings says", async () => {
   expect(await Bun.file(join(ROOT, "docs/configuration.md")).text()).toBe(configurationPage());
 });
 
+test("each fault of CIM v2 has the tests that tests/README.md names", async () => {
+  const readme = await Bun.file(join(import.meta.dir, "README.md")).text();
+  const rows = [...readme.matchAll(/^\| (\d+) \|.*\| (.*) \|$/gm)];
+  expect(rows.map(([, number]) => Number(number))).toEqual(Array.from({ length: 25 }, (_, i) => i + 1));
+  const missing: string[] = [];
+  for (const [, number, tests] of rows) {
+    const named = [...tests!.matchAll(/([\w./-]+\.ts): ((?:"[^"]+"(?:, )?)+)/g)];
+    if (named.length === 0) missing.push(`${number}: none`);
+    for (const [, file, names] of named) {
+      const source = await Bun.file(join(import.meta.dir, file!)).text();
+      for (const [, name] of names!.matchAll(/"([^"]+)"/g)) {
+        if (!source.includes(name!)) missing.push(`${number}: ${file}: ${name}`);
+      }
+    }
+  }
+  expect(missing).toEqual([]);
+});
+
 async function contents(directory: string): Promise<Record<string, string>> {
   const names = (await readdir(directory)).sort();
   return Object.fromEntries(

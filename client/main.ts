@@ -6,7 +6,17 @@ export async function runClient(argv: string[]): Promise<never> {
   const { stdin, stdout, stderr, env } = process;
   const ending = new AbortController();
   for (const signal of ["SIGTERM", "SIGHUP"] as const) process.once(signal, () => ending.abort());
+  // Whoever read our output has gone, as `head` does, or there is no space for it.
+  let unwritten: Error | null = null;
+  stdout.on("error", (error) => {
+    unwritten = error;
+    ending.abort();
+  });
   const code = await runConsole(argv, { stdin, stdout, stderr, env, signal: ending.signal });
+  if (unwritten !== null) {
+    stderr.write(`cim-client: the output cannot be written: ${(unwritten as Error).message}\n`);
+    process.exit(1);
+  }
   // A pipe may not have taken everything yet.
   await Promise.all([stdout, stderr].map((stream) => new Promise((taken) => stream.write("", taken))));
   process.exit(code);

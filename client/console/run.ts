@@ -30,7 +30,9 @@ export async function runConsole(argv: string[], surroundings: Surroundings): Pr
     }
     return await new Console(options, surroundings).run();
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof Failure)) throw error;
+    // The file system's own words name the file: no permission, no space.
+    const ofFiles = error instanceof Error && "syscall" in error;
+    if (!(error instanceof ConfigError || error instanceof Failure || ofFiles)) throw error;
     stderr.write(`cim-client: ${error.message}\n`);
     return 1;
   }

@@ -180,9 +180,10 @@ function secret(meaning: string): Variable<string> {
   return {
     meaning,
     default: "",
-    want: `at least ${MIN_SECRET_LENGTH} characters`,
+    want: `at least ${MIN_SECRET_LENGTH} characters without spaces`,
     secret: true,
-    parse: (given) => (given === "" || given.length >= MIN_SECRET_LENGTH ? given : undefined),
+    parse: (given) =>
+      given === "" || (given.length >= MIN_SECRET_LENGTH && !/\s/.test(given)) ? given : undefined,
   };
 }
 

@@ -78,7 +78,7 @@ describe("a wrong value stops the start with a line that names it:", () => {
 
   test.each(["CIM_SECRET", "CIM_ADMIN_KEY"])("%s, which is not shown", (name) => {
     expect(() => readConfig({ [name]: "hunter2" })).toThrow(
-      new ConfigError(`${name}=(7 characters): want at least 16 characters`),
+      new ConfigError(`${name}=(7 characters): want at least 16 characters without spaces`),
     );
   });
 });

@@ -62,11 +62,7 @@ export class Plan {
       return { reason: "refused", text: error.message };
     }
     // While the route does not answer, the server may: one try there for each at the route.
-    if (this.step === "resume" && this.#serverKnowsToken) {
-      this.#triesHere = TRIES_AT_A_SERVER - 1;
-      return this.#goTo("connect");
-    }
-    return null;
+    return this.step === "resume" && this.#serverKnowsToken ? this.#goTo("connect") : null;
   }
 
   #goTo(step: Step): null {

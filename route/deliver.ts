@@ -11,6 +11,7 @@ import { parseConversation, peerOf } from "../proto/conversation.ts";
 import { type DownlinkItem, DownlinkItemSchema, DownlinkSchema } from "../proto/gen/link_pb.ts";
 import { decodeMessage } from "../proto/message.ts";
 import type { GoodbyeReason } from "../proto/status.ts";
+import { Sight } from "./sight.ts";
 import type { Log, Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
 
@@ -18,7 +19,7 @@ import type { Session } from "./store/sessions.ts";
 export const TAKE_OVER_MS = 2 * 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
-const CLOSE_RETRY_MS = 1000;
+const INSIST_MS = 1000;
 
 /** What may wait for one server; beyond it messages stay marked, and the sweep comes back to them. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -37,6 +38,8 @@ export interface Downlinks {
   alive(): readonly ServerInstance[];
   find(address: string, bootId: string): ServerInstance | null;
   state(address: string, bootId: string): "alive" | "gone" | "unknown";
+  /** Called after each change of who is alive, before anything else sees it; answers how to stop that. */
+  watch(changed: () => void): () => void;
   /** @throws CimError when the server does not answer */
   post(server: ServerInstance, body: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
 }
@@ -44,8 +47,8 @@ export interface Downlinks {
 export interface DeliverParts {
   log: Log;
   servers: Downlinks;
-  /** The live, connected sessions of each of these users. */
-  live: (userIds: readonly number[]) => Promise<Map<number, Session[]>>;
+  /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
+  connected: (userIds: readonly number[]) => Promise<Map<number, Session[]>>;
   policy: Config["loginPolicy"];
   logger: Logger;
   now?: () => number;
@@ -67,6 +70,8 @@ export class Deliver {
   readonly #unmark: Batcher<{ conversation: string; seq: number }, undefined>;
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
+  readonly #sight = new Sight();
+  readonly #unwatch: () => void;
   #sweeping = false;
 
   constructor(parts: DeliverParts) {
@@ -76,6 +81,8 @@ export class Deliver {
       return messages.map(() => undefined);
     });
     this.#sweeper = setInterval(() => void this.sweep(), SWEEP_EVERY_MS);
+    this.#unwatch = parts.servers.watch(() => this.#look());
+    this.#look();
   }
 
   /**
@@ -87,8 +94,9 @@ export class Deliver {
     for (const message of fresh) this.#underWay.add(keyOf(message));
     const parties = messages.map((message) => this.#parties(message));
     try {
-      const online = await this.#parts.live([...new Set(parties.flatMap((party) => party?.userIds ?? []))]);
-      return messages.map((message, i) => this.#dispatch(message, parties[i]!, online));
+      const userIds = new Set(parties.flatMap((party) => party?.userIds ?? []));
+      const connected = await this.#parts.connected([...userIds]);
+      return messages.map((message, i) => this.#dispatch(message, parties[i]!, connected));
     } catch (error) {
       for (const message of fresh) this.#underWay.delete(keyOf(message));
       throw error;
@@ -97,9 +105,9 @@ export class Deliver {
 
   /** Makes the server of a CIM v2 receiver write what was kept for it. */
   async catchUp(userId: number): Promise<void> {
-    const sessions = (await this.#parts.live([userId])).get(userId) ?? [];
+    const sessions = (await this.#parts.connected([userId])).get(userId) ?? [];
     const item = downlink({ case: "catchUp", value: { userId: BigInt(userId) } });
-    await Promise.all(targetsOf(sessions).map((target) => this.#send(target, item)));
+    await Promise.all(targetsOf(this.#inSight(sessions)).map((target) => this.#send(target, item)));
   }
 
   /** Ends a session's connection, as soon as its server can be reached. */
@@ -108,15 +116,7 @@ export class Deliver {
       case: "close",
       value: { userId: BigInt(session.userId), sessionId: session.sessionId, goodbye: reason },
     });
-    const target = { address: session.server, bootId: session.bootId };
-    void this.#send(target, item).then((fate) => {
-      if (fate !== "left") return;
-      const retry = setTimeout(() => {
-        this.#retries.delete(retry);
-        this.close(session, reason);
-      }, CLOSE_RETRY_MS);
-      this.#retries.add(retry);
-    });
+    this.#insist({ address: session.server, bootId: session.bootId }, item);
   }
 
   /** Takes up what is marked and nobody seems to be delivering. */
@@ -142,6 +142,7 @@ export class Deliver {
 
   stop(): void {
     clearInterval(this.#sweeper);
+    this.#unwatch();
     for (const retry of this.#retries) clearTimeout(retry);
   }
 
@@ -158,7 +159,7 @@ export class Deliver {
   #dispatch(
     message: Delivery,
     party: { receiverId: number; userIds: number[] } | null,
-    online: Map<number, Session[]>,
+    connected: Map<number, Session[]>,
   ): boolean {
     if (party === null) {
       if (message.retry) return true;
@@ -166,15 +167,18 @@ export class Deliver {
       const targets = this.#parts.servers
         .alive()
         .map((server) => ({ address: addressOf(server), bootId: server.bootId }));
+      // Only now: whoever is not among these lacks it.
+      this.#sight.saidToEveryone();
       this.#follow(
         message,
         targets.map((target) => this.#send(target, item)),
       );
       return true;
     }
-    const sessions = party.userIds
-      .flatMap((userId) => online.get(userId) ?? [])
+    const others = party.userIds
+      .flatMap((userId) => connected.get(userId) ?? [])
       .filter((session) => session.sessionId !== message.sessionId);
+    const sessions = this.#inSight(others);
     const receiverOnline = sessions.some((session) => session.userId === party.receiverId);
     if (message.retry) return receiverOnline;
     const item = this.#delivery(message, { userIds: party.userIds.map(BigInt) });
@@ -209,8 +213,48 @@ export class Deliver {
     return queue.add(item);
   }
 
+  /** Sends again and again, until the server took it or is gone. */
+  #insist(target: Target, item: DownlinkItem): void {
+    void this.#send(target, item).then((fate) => {
+      if (fate !== "left") return;
+      const retry = setTimeout(() => {
+        this.#retries.delete(retry);
+        this.#insist(target, item);
+      }, INSIST_MS);
+      this.#retries.add(retry);
+    });
+  }
+
+  /** Those whose server is not gone. One that is gone may come back with its clients, and then lacks what was for them. */
+  #inSight(sessions: readonly Session[]): Session[] {
+    return sessions.filter(({ server, bootId }) => {
+      if (this.#parts.servers.state(server, bootId) !== "gone") return true;
+      this.#sight.passedBy(targetKey({ address: server, bootId }));
+      return false;
+    });
+  }
+
+  /** Has the clients of servers that came into sight ask for what they lack. */
+  #look(): void {
+    const targets = new Map(
+      this.#parts.servers
+        .alive()
+        // A CIM v2 server has no clients that could ask.
+        .filter((server) => server.bootId !== "")
+        .map((server) => ({ address: addressOf(server), bootId: server.bootId }))
+        .map((target) => [targetKey(target), target]),
+    );
+    for (const { key, everything } of this.#sight.look(targets.keys())) {
+      this.#parts.logger.info(
+        { server: key, everything },
+        "a server may lack messages: its clients look again",
+      );
+      this.#insist(targets.get(key)!, downlink({ case: "lookAgain", value: { everything } }));
+    }
+  }
+
   #queue(target: Target): Batcher<DownlinkItem, Fate> {
-    const key = `${target.address} ${target.bootId}`;
+    const key = targetKey(target);
     const known = this.#queues.get(key);
     if (known) return known;
     const queue = new Batcher((items: DownlinkItem[]) => this.#call(target, items), sizeOf, {
@@ -229,6 +273,7 @@ export class Deliver {
 
   async #call(target: Target, items: DownlinkItem[]): Promise<Fate[]> {
     const fate = await this.#post(target, items);
+    if (fate === "gone") this.#sight.passedBy(targetKey(target));
     return items.map(() => fate);
   }
 
@@ -249,6 +294,10 @@ export class Deliver {
   }
 }
 
+function targetKey({ address, bootId }: Target): string {
+  return `${address} ${bootId}`;
+}
+
 function keyOf(message: { conversation: string; seq: number }): string {
   return `${message.conversation} ${message.seq}`;
 }
@@ -259,7 +308,9 @@ function senderOf(message: Stored): number {
 
 function targetsOf(sessions: readonly Session[]): Target[] {
   const targets = new Map(
-    sessions.map(({ server, bootId }) => [`${server} ${bootId}`, { address: server, bootId }]),
+    sessions
+      .map(({ server, bootId }) => ({ address: server, bootId }))
+      .map((target) => [targetKey(target), target]),
   );
   return [...targets.values()];
 }

@@ -48,7 +48,8 @@ export class Presence {
   }
 
   /**
-   * Claims the device's slot for a new session on `server`. What was there, if live, is told to go.
+   * Claims the device's slot for a new session on `server`. What was there is told to go, also on a server that
+   * seems to be gone: it may come back with its connections.
    * @throws CimError REPEAT_LOGIN when a live session stands in the way and the policy lets it
    */
   async claim(
@@ -72,7 +73,7 @@ export class Presence {
       since: this.#now(),
     };
     const replaced = await this.#put(claim, (holder) => this.#refuseRepeat(holder, own));
-    if (replaced && this.isLive(replaced)) {
+    if (replaced && (replaced.confirmed || this.isLive(replaced))) {
       this.#parts.close(replaced, replaced.sessionId === own?.sessionId ? "replaced" : "kicked");
     }
     return claim;
@@ -137,13 +138,13 @@ export class Presence {
     }
   }
 
-  /** The live, connected sessions of each of these users. */
-  async live(userIds: readonly number[]): Promise<Map<number, Session[]>> {
+  /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
+  async connected(userIds: readonly number[]): Promise<Map<number, Session[]>> {
     const sessions = await this.#parts.sessions.ofUsers(userIds);
     for (const [userId, held] of sessions) {
       sessions.set(
         userId,
-        held.filter((session) => session.confirmed && this.isLive(session)),
+        held.filter((session) => session.confirmed),
       );
     }
     return sessions;

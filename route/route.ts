@@ -15,6 +15,7 @@ import { Guesses } from "./guesses.ts";
 import { internalCalls } from "./internal.ts";
 import { Login } from "./login.ts";
 import { Metrics } from "./metrics.ts";
+import type { Page } from "./page.ts";
 import { PasswordDesk, type Passwords } from "./passwords.ts";
 import { Presence } from "./presence.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -35,6 +36,8 @@ export interface RouteOptions {
   link: Link;
   passwords: Passwords;
   assets: Assets;
+  /** The chat's page, loaded when it is first asked for. Default: none. */
+  page?: () => Promise<Page>;
   log: Logger;
 }
 
@@ -45,7 +48,7 @@ export interface Route {
 }
 
 export function openRoute(options: RouteOptions): Route {
-  const { config, store, directory, leases, tokens, link, passwords, assets, log: logger } = options;
+  const { config, store, directory, leases, tokens, link, passwords, assets, page, log: logger } = options;
   const { accounts, sessions, cursors, log, throttle } = store;
   const { auth, adminKey, tokenMs, loginPolicy: policy } = config;
 
@@ -59,7 +62,13 @@ export function openRoute(options: RouteOptions): Route {
     tokenMs,
     close: (session, reason) => deliver.close(session, reason),
   });
-  const deliver = new Deliver({ log, servers, live: (userIds) => presence.live(userIds), policy, logger });
+  const deliver = new Deliver({
+    log,
+    servers,
+    connected: (userIds) => presence.connected(userIds),
+    policy,
+    logger,
+  });
   const rates = new RateLimit(config.maxMessagesPerSecond);
   const accept = new Accept({ log, deliver, knows: (userId) => callers.knows(userId), rates });
   const sync = new SyncPages(log, cursors);
@@ -79,6 +88,7 @@ export function openRoute(options: RouteOptions): Route {
     metrics,
     troubles: () => [store.trouble(), directory.trouble()].filter((trouble) => trouble !== null),
     assets,
+    page: page ?? null,
     logger,
   });
 

@@ -67,6 +67,10 @@ export class Servers {
     return this.#parts.directory.servers();
   }
 
+  watch(changed: () => void): () => void {
+    return this.#parts.directory.watch(changed);
+  }
+
   /** This start of the server at `address`, if it is alive. */
   find(address: string, bootId: string): ServerInstance | null {
     const listed = this.alive();

@@ -1,4 +1,5 @@
 /** A client of ours on its connection: what it says and asks, what it is pushed, what it is answered. */
+import { ALL } from "../proto/conversation.ts";
 import { encodeFrame, FrameError } from "../proto/frame.ts";
 import { type Ack, Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
 import type { UplinkResult } from "../proto/gen/link_pb.ts";
@@ -65,6 +66,12 @@ export class Client implements Party {
 
   catchUp(): void {
     // A client of ours asks for itself.
+  }
+
+  lookAgain(everything: boolean): void {
+    // Before what the client then asks: the route answers it in this order.
+    if (everything) this.#parts.uplink.confirm(this.session, this);
+    this.#answer({ case: "lagging", value: { conversations: everything ? [] : [ALL] } });
   }
 
   emptied(): void {

@@ -34,6 +34,8 @@ export interface Party extends Asker {
   push(push: Push, more: boolean): void;
   /** A CIM v2 client's wish for what was kept for it. */
   catchUp(): void;
+  /** Messages may have passed this server by: to everyone, or of every kind, and then the session may be over. */
+  lookAgain(everything: boolean): void;
   /** All that was written has left for the socket. */
   emptied(): void;
   /** When the connection is to end because what is written does not leave; Infinity while it does. */
@@ -46,6 +48,8 @@ export interface Parts {
   bootId: string;
   tokens: Tokens;
   sessions: Sessions;
+  /** Those that have not logged in yet. */
+  newcomers: Set<Connection>;
   capacity: Capacity;
   uplink: Uplink;
   wheel: Wheel;
@@ -58,8 +62,13 @@ export const LOGIN_MS = 10 * 1000;
 const HEARTBEATS_OF_SILENCE = 2.5;
 /** How long a connection that was said goodbye to may take to close, and then its TLS. */
 const LINGER_MS = 5 * 1000;
-/** Frames that wait while the login is looked at. */
+/** The largest first frame: a token and what stands around it. Who has not logged in gets no more room than that. */
+const MAX_LOGIN_BYTES = 4 * 1024;
+/** Frames that wait while the login is looked at, and their bytes. */
 const MAX_EARLY_FRAMES = 16;
+const MAX_EARLY_BYTES = MAX_FRAME_BYTES;
+/** Frames of one connection in one step of the wheel; a client has a few. More would take the time of its neighbours. */
+const MAX_FRAMES_A_TICK = 5000;
 
 export class Connection implements Sink, Timed {
   party: Party | null = null;
@@ -73,10 +82,12 @@ export class Connection implements Sink, Timed {
   #since: number;
   #heard: number;
   #early: Uint8Array[] | null = null;
+  /** Frames since `#heard`. */
+  #frames = 0;
   readonly #parts: Parts;
   readonly #socket: Socket;
   readonly #address: Address;
-  readonly #reader = new FrameReader(MAX_FRAME_BYTES);
+  readonly #reader = new FrameReader(MAX_LOGIN_BYTES);
   readonly #outbox: Outbox;
 
   constructor(parts: Parts, socket: Socket, place: { address: Address; refusal: string | null }) {
@@ -87,6 +98,7 @@ export class Connection implements Sink, Timed {
     this.#outbox = new Outbox(this, parts.config.maxUnsentBytes);
     this.#since = this.#heard = parts.wheel.now;
     parts.wheel.add(this);
+    parts.newcomers.add(this);
   }
 
   get gone(): boolean {
@@ -100,6 +112,7 @@ export class Connection implements Sink, Timed {
   /** From the socket: a view, valid only during the call. */
   data(bytes: Uint8Array): void {
     if (this.gone) return;
+    if (this.#heard !== this.#parts.wheel.now) this.#frames = 0;
     this.#heard = this.#parts.wheel.now;
     this.#parts.meters.bytesIn += bytes.length;
     this.#attempt(() => this.#reader.push(bytes, (frame) => this.#take(frame)));
@@ -116,6 +129,7 @@ export class Connection implements Sink, Timed {
     this.#state = "closed";
     this.#outbox.close();
     this.#parts.wheel.remove(this);
+    this.#parts.newcomers.delete(this);
     this.#parts.capacity.leave(this.#address);
   }
 
@@ -137,11 +151,13 @@ export class Connection implements Sink, Timed {
   check(isOurs: boolean): void {
     this.isOurs = isOurs;
     this.#state = "checking";
+    this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
   }
 
   /** The login is accepted. An older connection of the same session ends, and the session goes on in this one. */
   admit(party: Party): void {
     const before = this.#parts.sessions.add(this, party.session);
+    this.#parts.newcomers.delete(this);
     this.party = party;
     this.#state = "open";
     before?.end("replaced");
@@ -228,6 +244,8 @@ export class Connection implements Sink, Timed {
     if (this.#state === "checking") this.#keep(bytes);
     else {
       this.#parts.meters.framesIn++;
+      if (++this.#frames > MAX_FRAMES_A_TICK)
+        throw new FrameError(`more than ${MAX_FRAMES_A_TICK} frames in ${this.#parts.wheel.tickMs} ms`);
       const frame = decode(bytes);
       if (this.party) this.party.frame(frame);
       else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));
@@ -236,8 +254,10 @@ export class Connection implements Sink, Timed {
 
   #keep(frame: Uint8Array): void {
     this.#early ??= [];
-    if (this.#early.push(new Uint8Array(frame)) > MAX_EARLY_FRAMES)
-      throw new FrameError(`more than ${MAX_EARLY_FRAMES} frames before the answer to the login`);
+    const count = this.#early.push(new Uint8Array(frame));
+    const bytes = this.#early.reduce((sum, { length }) => sum + length, 0);
+    if (count <= MAX_EARLY_FRAMES && bytes <= MAX_EARLY_BYTES) return;
+    throw new FrameError(`${count} frames of ${bytes} bytes before the answer to the login`);
   }
 
   /** The session is over here; answers whether there was one. */

@@ -16,6 +16,8 @@ export interface HttpParts {
   link: Link;
   sessions: Sessions;
   fanout: Fanout;
+  /** Has all clients ask for what they lack. */
+  lookAgain(everything: boolean): void;
   log: Logger;
   /** What is missing to serve, in words; null when nothing is. */
   missing(): string | null;
@@ -79,7 +81,10 @@ async function admitPush(request: Request, { config, link }: HttpParts): Promise
 }
 
 /** Answers when everything is in the outboxes. */
-async function downlink(request: Request, { link, sessions, fanout }: HttpParts): Promise<Response> {
+async function downlink(
+  request: Request,
+  { link, sessions, fanout, lookAgain }: HttpParts,
+): Promise<Response> {
   await link.admit(request, "route");
   const { items } = decode(await request.bytes());
   const pushes: Push[] = [];
@@ -91,7 +96,7 @@ async function downlink(request: Request, { link, sessions, fanout }: HttpParts)
       sessions.bySession(sessionId)?.end(reason, GOODBYES[reason]?.text ?? goodbye, 0, true);
     } else if (body.case === "catchUp") {
       for (const { party } of sessions.ofUser(Number(body.value.userId))) party?.catchUp();
-    }
+    } else if (body.case === "lookAgain") lookAgain(body.value.everything);
   }
   await fanout.deliver(pushes);
   return new Response(toBinary(DownlinkReplySchema, create(DownlinkReplySchema, { taken: items.length })));

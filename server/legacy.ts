@@ -53,6 +53,11 @@ export class LegacyClient implements Party, LegacyConnection {
     this.#reader.catchUp();
   }
 
+  lookAgain(everything: boolean): void {
+    if (everything) this.#parts.uplink.confirm(this.session, this);
+    this.#reader.catchUp();
+  }
+
   emptied(): void {
     this.#slowSince = null;
     this.#reader.emptied();

@@ -14,10 +14,12 @@ import { Fanout, SLICE } from "./fanout.ts";
 import { httpHandler } from "./http.ts";
 import { type Listening, listen } from "./listen.ts";
 import { login } from "./login.ts";
+import { LookAgain } from "./look-again.ts";
 import { Meters } from "./meters.ts";
 import { metricsPage } from "./metrics.ts";
 import { Sessions } from "./sessions.ts";
 import { Uplink } from "./uplink.ts";
+import { orV2Route } from "./v2-route.ts";
 
 export interface ServerOptions {
   config: Config;
@@ -37,7 +39,7 @@ export interface Server {
 
 /** How long the start waits to be announced; the server serves in any case, and goes on trying. */
 const ANNOUNCE_MS = 3 * 1000;
-const DRAIN_MS = 5 * 1000;
+const DRAIN_MS = 3 * 1000;
 /** Clients of a server that stops come back spread over this much for each of them, and at most so much. */
 const RETURN_MS_PER_CLIENT = 0.5;
 const MAX_RETURN_MS = 3 * 1000;
@@ -53,6 +55,8 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   });
   const sessions = new Sessions();
   const fanout = new Fanout(sessions);
+  const again = new LookAgain(sessions);
+  const lookAgain = (everything: boolean) => again.start(everything);
   const meters = new Meters();
 
   let announced = false;
@@ -71,12 +75,26 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   });
   const { port, httpPort } = listening;
   const server = addressOf({ host, port, httpPort });
-  const uplinkUrl = `${config.routeUrl}/internal/uplink`;
-  const post = (body: Uint8Array<ArrayBuffer>) => link.post(uplinkUrl, body);
+  const { routeUrl } = config;
+  const ask = (body: Uint8Array<ArrayBuffer>) => link.post(`${routeUrl}/internal/uplink`, body);
+  const post = config.auth === "open" ? orV2Route({ routeUrl, post: ask, fetch: link.fetch, log }) : ask;
   const uplink = new Uplink({ post, server, bootId, log, clock: () => performance.now() });
-  const parts: Parts = { config, bootId, tokens, sessions, capacity, uplink, wheel, meters, log, login };
+  const newcomers = new Set<Connection>();
+  const parts: Parts = {
+    config,
+    bootId,
+    tokens,
+    sessions,
+    newcomers,
+    capacity,
+    uplink,
+    wheel,
+    meters,
+    log,
+    login,
+  };
   const metrics = metricsPage({ meters, capacity, sessions, uplink });
-  const fetch = httpHandler({ config, link, sessions, fanout, log, missing, metrics });
+  const fetch = httpHandler({ config, link, sessions, fanout, lookAgain, log, missing, metrics });
 
   const timer = setInterval(() => {
     wheel.advance();
@@ -89,20 +107,20 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     const { open: connections, full } = capacity;
     return { host, port, httpPort, bootId, tls, version, connections, full, webSocketUrl };
   };
-  const announcing = registrar.announce(instance).then(
-    () => {
-      announced = true;
-    },
-    (error) => log.error({ error: String(error) }, "the server cannot be announced"),
-  );
+  const announcing = registrar
+    .announce(instance, () => lookAgain(true))
+    .then(
+      () => {
+        announced = true;
+      },
+      (error) => log.error({ error: String(error) }, "the server cannot be announced"),
+    );
   await within(ANNOUNCE_MS, announcing);
   return {
     instance,
     fetch,
     close() {
-      draining ??= drain({ registrar, listening, capacity, sessions, uplink, log }).finally(() =>
-        clearInterval(timer),
-      );
+      draining ??= drain({ registrar, listening, parts }).finally(() => clearInterval(timer));
       return draining;
     },
   };
@@ -111,18 +129,17 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
 interface Drained {
   registrar: Registrar;
   listening: Listening;
-  capacity: Capacity;
-  sessions: Sessions;
-  uplink: Uplink;
-  log: Logger;
+  parts: Parts;
 }
 
-async function drain({ registrar, listening, capacity, sessions, uplink, log }: Drained): Promise<void> {
+async function drain({ registrar, listening, parts }: Drained): Promise<void> {
+  const { capacity, sessions, newcomers, uplink, log } = parts;
   log.info({ sessions: sessions.size }, "draining");
   capacity.closed = true;
   listening.stopAccepting();
   // First nobody is sent here any more, then those who are here are sent away.
   await within(DRAIN_MS, registrar.leave());
+  for (const newcomer of newcomers) newcomer.end("shutdown");
   await sayGoodbye(sessions);
   await Promise.all([uplink.close(DRAIN_MS), within(DRAIN_MS, capacity.emptied())]);
   await listening.close();

@@ -30,8 +30,9 @@ export interface Registrar {
   /**
    * Announce `self()` and keep it announced until `leave`, whatever happens to the registry in between; `self` is
    * asked again at every renewal. Resolves when the server was announced for the first time.
+   * @param returned called when it is announced again after the registry may have given it up
    */
-  announce(self: () => ServerInstance): Promise<void>;
+  announce(self: () => ServerInstance, returned?: () => void): Promise<void>;
   /** What is wrong with the registry, in words; null when nothing is. */
   trouble(): string | null;
   /** Stop being announced, at once. */

@@ -125,13 +125,19 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
   const stopped = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let self: (() => ServerInstance) | null = null;
+  let returned: (() => void) | undefined;
+  /** Until when the last lease was certain to hold: it began no sooner than it was asked for. */
+  let heldUntil = Number.POSITIVE_INFINITY;
   let trouble: string | null = `${routeUrl} was not reached yet (CIM_ROUTE_URL)`;
 
   async function announceOnce(): Promise<number> {
+    const askedAt = performance.now();
     const answer = await link.post(`${routeUrl}${ANNOUNCE_PATH}`, JSON.stringify(self!()), CALL_TIMEOUT_MS);
     const { leaseMs } = JSON.parse(new TextDecoder().decode(answer)) as { leaseMs: number };
     if (trouble) log.debug({ routeUrl, leaseMs }, "announced to the route");
     trouble = null;
+    if (performance.now() > heldUntil) returned?.();
+    heldUntil = askedAt + leaseMs;
     return Math.min(leaseMs / 3, MAX_RENEWAL_MS);
   }
 
@@ -153,9 +159,10 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
   }
 
   return {
-    announce: (given) =>
+    announce: (given, whenReturned) =>
       new Promise((resolve) => {
         self = given;
+        returned = whenReturned;
         running = keepAnnounced(resolve);
       }),
     trouble: () => trouble,

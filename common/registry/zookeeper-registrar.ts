@@ -20,6 +20,7 @@ class ZooKeeperRegistrar implements Registrar {
   readonly #root: string;
   readonly #announced = Promise.withResolvers<void>();
   #self: (() => ServerInstance) | null = null;
+  #returned: (() => void) | undefined;
   /** What the node holds, since this session wrote it. */
   #held: { sessionId: string; data: Buffer } | null = null;
   #renewing = false;
@@ -34,13 +35,14 @@ class ZooKeeperRegistrar implements Registrar {
     this.#session = new ZooKeeperSession(connection, log, { ready: () => void this.#renew() });
   }
 
-  async announce(self: () => ServerInstance): Promise<void> {
+  async announce(self: () => ServerInstance, returned?: () => void): Promise<void> {
     const address = addressOf(self());
     if (parseNodeName(address) === null) {
       const want = "a host name or IPv4 address, as CIM v2 splits at the colons (CIM_ADVERTISE)";
       throw new Error(`cannot register ${address} with zookeeper: want ${want}`);
     }
     this.#self = self;
+    this.#returned = returned;
     void this.#renew();
     await this.#announced.promise;
   }
@@ -96,6 +98,8 @@ class ZooKeeperRegistrar implements Registrar {
     } else if (this.#held?.sessionId !== sessionId || !this.#held.data.equals(data)) {
       await client.setData(path, data);
     }
+    const wasGivenUp = this.#held !== null && owner !== sessionId;
     this.#held = { sessionId, data };
+    if (wasGivenUp) this.#returned?.();
   }
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file link.proto.
  */
 export const file_link: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaW5rLnByb3RvEghjaW0ubGluayJOCgZVcGxpbmsSDgoGc2VydmVyGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSIwoFaXRlbXMYAyADKAsyFC5jaW0ubGluay5VcGxpbmtJdGVtIo4CCgpVcGxpbmtJdGVtEg8KB3VzZXJfaWQYASABKAQSEQoJdXNlcl9uYW1lGAIgASgJEhIKCnNlc3Npb25faWQYAyABKAkSDgoGZGV2aWNlGAQgASgJEiQKB2NvbmZpcm0YBSABKAsyES5jaW0ubGluay5Db25maXJtSAASJAoHcmVsZWFzZRgGIAEoCzIRLmNpbS5saW5rLlJlbGVhc2VIABIgCgVhZG9wdBgHIAEoCzIPLmNpbS5saW5rLkFkb3B0SAASDgoEc2VuZBgIIAEoDEgAEhcKA2FjaxgJIAEoCzIILmNpbS5BY2tIABIZCgRzeW5jGAogASgLMgkuY2ltLlN5bmNIAEIGCgRib2R5IgkKB0NvbmZpcm0iGAoHUmVsZWFzZRINCgVjbGVhbhgBIAEoCCIHCgVBZG9wdCI2CgtVcGxpbmtSZXBseRInCgdyZXN1bHRzGAEgAygLMhYuY2ltLmxpbmsuVXBsaW5rUmVzdWx0InwKDFVwbGlua1Jlc3VsdBIMCgRjb2RlGAEgASgJEgwKBHRleHQYAiABKAkSDwoHZ29vZGJ5ZRgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEg4KBmRldmljZRgFIAEoCRIMCgRzZW50GAYgASgMEg0KBXBhZ2VzGAcgASgMIjEKCERvd25saW5rEiUKBWl0ZW1zGAEgAygLMhYuY2ltLmxpbmsuRG93bmxpbmtJdGVtIocBCgxEb3dubGlua0l0ZW0SJgoIZGVsaXZlcnkYASABKAsyEi5jaW0ubGluay5EZWxpdmVyeUgAEiAKBWNsb3NlGAIgASgLMg8uY2ltLmxpbmsuQ2xvc2VIABIlCghjYXRjaF91cBgDIAEoCzIRLmNpbS5saW5rLkNhdGNoVXBIAEIGCgRib2R5IpUBCghEZWxpdmVyeRIPCgdtZXNzYWdlGAEgASgMEhQKDGNvbnZlcnNhdGlvbhgCIAEoCRILCgNzZXEYAyABKAQSEAoIZXZlcnlvbmUYBCABKAgSEAoIdXNlcl9pZHMYBSADKAQSFgoOZXhjZXB0X3VzZXJfaWQYBiABKAQSGQoRZXhjZXB0X3Nlc3Npb25faWQYByABKAkiPQoFQ2xvc2USDwoHdXNlcl9pZBgBIAEoBBISCgpzZXNzaW9uX2lkGAIgASgJEg8KB2dvb2RieWUYAyABKAkiGgoHQ2F0Y2hVcBIPCgd1c2VyX2lkGAEgASgEIh4KDURvd25saW5rUmVwbHkSDQoFdGFrZW4YASABKA1iBnByb3RvMw", [file_cim]);
+  fileDesc("CgpsaW5rLnByb3RvEghjaW0ubGluayJOCgZVcGxpbmsSDgoGc2VydmVyGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSIwoFaXRlbXMYAyADKAsyFC5jaW0ubGluay5VcGxpbmtJdGVtIo4CCgpVcGxpbmtJdGVtEg8KB3VzZXJfaWQYASABKAQSEQoJdXNlcl9uYW1lGAIgASgJEhIKCnNlc3Npb25faWQYAyABKAkSDgoGZGV2aWNlGAQgASgJEiQKB2NvbmZpcm0YBSABKAsyES5jaW0ubGluay5Db25maXJtSAASJAoHcmVsZWFzZRgGIAEoCzIRLmNpbS5saW5rLlJlbGVhc2VIABIgCgVhZG9wdBgHIAEoCzIPLmNpbS5saW5rLkFkb3B0SAASDgoEc2VuZBgIIAEoDEgAEhcKA2FjaxgJIAEoCzIILmNpbS5BY2tIABIZCgRzeW5jGAogASgLMgkuY2ltLlN5bmNIAEIGCgRib2R5IgkKB0NvbmZpcm0iGAoHUmVsZWFzZRINCgVjbGVhbhgBIAEoCCIHCgVBZG9wdCI2CgtVcGxpbmtSZXBseRInCgdyZXN1bHRzGAEgAygLMhYuY2ltLmxpbmsuVXBsaW5rUmVzdWx0InwKDFVwbGlua1Jlc3VsdBIMCgRjb2RlGAEgASgJEgwKBHRleHQYAiABKAkSDwoHZ29vZGJ5ZRgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEg4KBmRldmljZRgFIAEoCRIMCgRzZW50GAYgASgMEg0KBXBhZ2VzGAcgASgMIjEKCERvd25saW5rEiUKBWl0ZW1zGAEgAygLMhYuY2ltLmxpbmsuRG93bmxpbmtJdGVtIrIBCgxEb3dubGlua0l0ZW0SJgoIZGVsaXZlcnkYASABKAsyEi5jaW0ubGluay5EZWxpdmVyeUgAEiAKBWNsb3NlGAIgASgLMg8uY2ltLmxpbmsuQ2xvc2VIABIlCghjYXRjaF91cBgDIAEoCzIRLmNpbS5saW5rLkNhdGNoVXBIABIpCgpsb29rX2FnYWluGAQgASgLMhMuY2ltLmxpbmsuTG9va0FnYWluSABCBgoEYm9keSKVAQoIRGVsaXZlcnkSDwoHbWVzc2FnZRgBIAEoDBIUCgxjb252ZXJzYXRpb24YAiABKAkSCwoDc2VxGAMgASgEEhAKCGV2ZXJ5b25lGAQgASgIEhAKCHVzZXJfaWRzGAUgAygEEhYKDmV4Y2VwdF91c2VyX2lkGAYgASgEEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAcgASgJIj0KBUNsb3NlEg8KB3VzZXJfaWQYASABKAQSEgoKc2Vzc2lvbl9pZBgCIAEoCRIPCgdnb29kYnllGAMgASgJIhoKB0NhdGNoVXASDwoHdXNlcl9pZBgBIAEoBCIfCglMb29rQWdhaW4SEgoKZXZlcnl0aGluZxgBIAEoCCIeCg1Eb3dubGlua1JlcGx5Eg0KBXRha2VuGAEgASgNYgZwcm90bzM", [file_cim]);
 
 /**
  * Server to route. Items stand in the order in which they happened on the server; the route keeps to it. A call
@@ -292,6 +292,12 @@ export type DownlinkItem = Message<"cim.link.DownlinkItem"> & {
      */
     value: CatchUp;
     case: "catchUp";
+  } | {
+    /**
+     * @generated from field: cim.link.LookAgain look_again = 4;
+     */
+    value: LookAgain;
+    case: "lookAgain";
   } | { case: undefined; value?: undefined };
 };
 
@@ -404,6 +410,26 @@ export const CatchUpSchema: GenMessage<CatchUp> = /*@__PURE__*/
   messageDesc(file_link, 11);
 
 /**
+ * Messages may have passed this server by while the route did not see it: every client is to ask for what it lacks.
+ * `everything`: also private ones, and sessions may be over of which the server was not told; each is confirmed anew.
+ *
+ * @generated from message cim.link.LookAgain
+ */
+export type LookAgain = Message<"cim.link.LookAgain"> & {
+  /**
+   * @generated from field: bool everything = 1;
+   */
+  everything: boolean;
+};
+
+/**
+ * Describes the message cim.link.LookAgain.
+ * Use `create(LookAgainSchema)` to create a new message.
+ */
+export const LookAgainSchema: GenMessage<LookAgain> = /*@__PURE__*/
+  messageDesc(file_link, 12);
+
+/**
  * @generated from message cim.link.DownlinkReply
  */
 export type DownlinkReply = Message<"cim.link.DownlinkReply"> & {
@@ -418,5 +444,5 @@ export type DownlinkReply = Message<"cim.link.DownlinkReply"> & {
  * Use `create(DownlinkReplySchema)` to create a new message.
  */
 export const DownlinkReplySchema: GenMessage<DownlinkReply> = /*@__PURE__*/
-  messageDesc(file_link, 12);
+  messageDesc(file_link, 13);
 

@@ -29,8 +29,8 @@ interface Driver {
 
 interface Registry {
   directory: Directory;
-  /** The registrar of a server; `die` ends it as `kill -9` does. */
-  join(): Promise<{ registrar: Registrar; die: () => void }>;
+  /** The registrar of a server; `die` ends it as `kill -9` does, unless `revive` shows that it was only cut off. */
+  join(): Promise<{ registrar: Registrar; die: () => void; revive: () => void }>;
   close(): Promise<void>;
 }
 
@@ -50,10 +50,10 @@ function suite(name: string, driver: Driver): void {
       await registry.close();
     });
 
-    async function announce(self: () => ServerInstance): Promise<{ registrar: Registrar; die: () => void }> {
+    async function announce(self: () => ServerInstance, returned?: () => void): ReturnType<Registry["join"]> {
       const joined = await registry.join();
       registrars.push(joined.registrar);
-      await joined.registrar.announce(self);
+      await joined.registrar.announce(self, returned);
       await until(
         `${self().bootId} is listed`,
         () => registry.directory.state(addressOf(self()), self().bootId) === "alive",
@@ -98,6 +98,23 @@ function suite(name: string, driver: Driver): void {
       die();
       await until("it is gone", () => registry.directory.servers().length === 0, LEASE_MS + 1000);
       expect(registry.directory.state(addressOf(server), server.bootId)).toBe("gone");
+    });
+
+    test("a server that was given up while cut off is announced again, and told so", async () => {
+      registry = await driver.open();
+      const server = instance();
+      let returns = 0;
+      const { die, revive } = await announce(
+        () => server,
+        () => returns++,
+      );
+      die();
+      await until("it is given up", () => registry.directory.servers().length === 0);
+      expect(returns).toBe(0);
+      revive();
+      await until("it is alive", () => stateOf(registry.directory, server) === "alive");
+      await until("it is told", () => returns > 0);
+      expect(returns).toBe(1);
     });
 
     test("a server that keeps renewing stays", async () => {
@@ -188,10 +205,10 @@ function routeDriver(): Driver {
             dead ? Promise.reject(new Error("the network is gone")) : handle(request);
           const link = new Link("server", new Tokens("a secret of the suite"), fetch);
           const registrar = leaseRegistrar(link, "http://127.0.0.1:8083", silent);
-          const die = () => {
-            dead = true;
+          const live = (is: boolean) => () => {
+            dead = !is;
           };
-          return { registrar, die };
+          return { registrar, die: live(false), revive: live(true) };
         },
         close: () => leases.close(),
       };
@@ -224,7 +241,7 @@ function zookeeperDriver(): Driver {
             { hosts: relay.host, chroot, sessionMs: LEASE_MS },
             silent,
           );
-          return { registrar, die: () => relay.cut() };
+          return { registrar, die: () => relay.cut(), revive: () => relay.rejoin() };
         },
         async close() {
           await directory.close();

@@ -117,6 +117,61 @@ describe("a server that does not take a message", () => {
   });
 });
 
+describe("a server that was out of sight while something was said", () => {
+  // It used to be forgotten: a private message until the receiver's next login, one to everyone until the next one.
+  for (const [conversation, item] of [
+    [p2p(1, 2), "look again: everything"],
+    [ALL, "look again: all"],
+  ] as const) {
+    test(`to ${conversation} has its clients look again once it is back, and only then`, async () => {
+      network.connect(2, one);
+      network.lose(one);
+      await say(conversation, "hello");
+      network.regain(one);
+      network.lose(one);
+      network.regain(one);
+      await network.idle();
+      expect(network.calls.filter(({ server }) => server === addressOf(one))).toEqual([
+        { server: addressOf(one), items: [item] },
+      ]);
+    });
+  }
+
+  test("on its way to it has its clients look again once it is back", async () => {
+    network.connect(2, one);
+    const release = network.hold();
+    await say(p2p(1, 2), "under way");
+    await say(p2p(1, 2), "waiting");
+    network.lose(one);
+    network.down.add(addressOf(one));
+    release();
+    await network.idle();
+    network.down.clear();
+    network.regain(one);
+    await network.idle();
+    expect(network.calls).toEqual([{ server: addressOf(one), items: ["look again: everything"] }]);
+  });
+
+  test("that a session is over has its clients look again, which finds that out", async () => {
+    network.connect(2, one);
+    network.lose(one);
+    deliver.close(network.session(2), "kicked");
+    await network.idle();
+    network.regain(one);
+    await network.idle();
+    expect(network.calls).toEqual([{ server: addressOf(one), items: ["look again: everything"] }]);
+  });
+
+  test("for others only is left alone", async () => {
+    network.connect(2, two);
+    network.lose(one);
+    await say(p2p(1, 2), "hello");
+    network.regain(one);
+    await network.idle();
+    expect(network.calls).toEqual([{ server: addressOf(two), items: ["hello → 2"] }]);
+  });
+});
+
 describe("what may not be said", () => {
   const cases: [string, Outgoing, string][] = [
     ["in a conversation of others", text(p2p(2, 3), "x"), "FORBIDDEN"],
@@ -163,7 +218,7 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
   const parts = {
     log: store.log,
     servers: network,
-    live: network.live,
+    connected: network.connected,
     policy,
     logger: silent,
     now: () => now,
@@ -199,6 +254,8 @@ class Network {
   readonly calls: { server: string; items: string[] }[] = [];
   readonly down = new Set<string>();
   readonly gone = new Set<string>();
+  /** To be called when `gone` is another. */
+  changed = () => {};
   readonly #sessions: Session[] = [];
   #held: Promise<void> = Promise.resolve();
 
@@ -209,12 +266,30 @@ class Network {
     this.#sessions.push({ userId, userName: "", sessionId, ...place, confirmed: true, since: 0 });
   }
 
-  live = async (userIds: readonly number[]) =>
+  connected = async (userIds: readonly number[]) =>
     new Map(userIds.map((id) => [id, this.#sessions.filter((session) => session.userId === id)]));
 
-  alive = () => this.instances;
+  alive = () => this.instances.filter((server) => !this.gone.has(addressOf(server)));
+  watch(changed: () => void): () => void {
+    this.changed = changed;
+    return () => undefined;
+  }
   state = (address: string) => (this.gone.has(address) ? ("gone" as const) : ("alive" as const));
-  find = (address: string) => this.instances.find((server) => addressOf(server) === address) ?? null;
+  find = (address: string) => this.alive().find((server) => addressOf(server) === address) ?? null;
+
+  session(userId: number): Session {
+    return this.#sessions.find((session) => session.userId === userId)!;
+  }
+
+  lose(server: ServerInstance): void {
+    this.gone.add(addressOf(server));
+    this.changed();
+  }
+
+  regain(server: ServerInstance): void {
+    this.gone.delete(addressOf(server));
+    this.changed();
+  }
 
   hold(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -227,6 +302,7 @@ class Network {
     if (this.down.has(addressOf(server)))
       throw new CimError("FALLBACK", `no answer from ${addressOf(server)}`);
     const items = fromBinary(DownlinkSchema, body).items.map(({ body }) => {
+      if (body.case === "lookAgain") return `look again: ${body.value.everything ? "everything" : "all"}`;
       if (body.case !== "delivery") return body.case!;
       const to = body.value.everyone
         ? `everyone but ${body.value.exceptUserId}`

@@ -85,7 +85,7 @@ describe("the login policy", () => {
     const laptop = await connected(presence, two, "laptop");
     const newPhone = await connected(presence, two, "phone");
     expect(closed).toEqual([[phone.sessionId, "kicked"]]);
-    const live = (await presence.live([alice.userId])).get(alice.userId)!;
+    const live = (await presence.connected([alice.userId])).get(alice.userId)!;
     expect(live.map((session) => session.sessionId).sort()).toEqual(
       [laptop.sessionId, newPhone.sessionId].sort(),
     );
@@ -98,7 +98,7 @@ describe("a connection's word", () => {
     const old = await connected(presence, one);
     const current = await connected(presence, two);
     await presence.release(old);
-    expect((await presence.live([alice.userId])).get(alice.userId)).toMatchObject([
+    expect((await presence.connected([alice.userId])).get(alice.userId)).toMatchObject([
       { sessionId: current.sessionId },
     ]);
   });

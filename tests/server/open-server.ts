@@ -2,13 +2,13 @@
 import { type Config, readConfig } from "../../common/config.ts";
 import { Link } from "../../common/link.ts";
 import type { Logger } from "../../common/logger.ts";
-import type { Registrar } from "../../common/registry/registry.ts";
+import type { Registrar, ServerInstance } from "../../common/registry/registry.ts";
 import { type SessionToken, Tokens } from "../../common/token.ts";
 import { openServer, type Server } from "../../server/server.ts";
 import { FarRoute } from "./far-route.ts";
 import { Wire } from "./wire.ts";
 
-const SECRET = "a secret for tests alone";
+const SECRET = "a-secret-for-tests-alone";
 const HOUR_MS = 60 * 60 * 1000;
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -18,9 +18,12 @@ export class NotedRegistrar implements Registrar {
   announced = false;
   left = false;
   problem: string | null = null;
+  /** To be called as when the registry had given the server up. */
+  returned = () => {};
 
-  async announce(): Promise<void> {
+  async announce(_: () => ServerInstance, returned: () => void): Promise<void> {
     this.announced = true;
+    this.returned = returned;
   }
 
   trouble(): string | null {

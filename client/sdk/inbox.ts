@@ -68,6 +68,8 @@ export class Inbox {
   /** Where "everything" goes on; null when all of it was asked for. */
   #from: string | null = null;
   #asking: Ask | null = null;
+  /** What the server said of left out pushes since then: the answer under way may be older. */
+  #lagging: (readonly string[])[] = [];
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -86,6 +88,7 @@ export class Inbox {
   /** A new connection: what was asked on the old one is not answered any more, and anything may have been missed. */
   connected(): void {
     this.#asking = null;
+    this.#lagging = [];
     this.#from = "";
   }
 
@@ -109,10 +112,12 @@ export class Inbox {
     if ("from" in asked) this.#from = more ? (pages.at(-1)?.conversation ?? null) : null;
     // An answer with nothing in it: not to be asked for again at once.
     else if (pages.length === 0) for (const { conversation } of asked.after) this.#later(conversation);
+    for (const conversations of this.#lagging.splice(0)) this.lagging(conversations);
   }
 
   /** The server left pushes out, in these conversations or (none named) in any. */
   lagging(conversations: readonly string[]): void {
+    if (this.#asking !== null) this.#lagging.push(conversations);
     if (conversations.length === 0) this.#from = "";
     for (const conversation of conversations) this.#missing.add(this.#thread(conversation));
   }

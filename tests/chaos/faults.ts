@@ -84,8 +84,29 @@ export const FAULTS: readonly Fault[] = [
     run: ({ world, random }) => hung(random.pick(world.routes), random.between(1000, 8000)),
   },
   {
+    name: "Redis is killed and restarted",
+    impossible: isEmbedded,
+    async run({ world, random }) {
+      const downMs = random.between(0, 4000);
+      await world.redis!.kill();
+      await Bun.sleep(downMs);
+      await world.redis!.start();
+      return `down for ${downMs} ms`;
+    },
+  },
+  {
+    name: "Redis hangs for 10 s",
+    impossible: isEmbedded,
+    async run({ world }) {
+      world.redis!.pause();
+      await Bun.sleep(10_000);
+      world.redis!.resume();
+      return "";
+    },
+  },
+  {
     name: "ZooKeeper is restarted",
-    impossible: ({ zookeeper }) => (zookeeper ? null : "the engines are embedded"),
+    impossible: isEmbedded,
     async run({ world, random }) {
       const downMs = random.between(0, 2 * LEASE_MS);
       await world.zookeeper!.kill();
@@ -96,7 +117,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "ZooKeeper hangs",
-    impossible: ({ zookeeper }) => (zookeeper ? null : "the engines are embedded"),
+    impossible: isEmbedded,
     async run({ world, random }) {
       const ms = random.between(1000, 3 * LEASE_MS);
       world.zookeeper!.pause();
@@ -126,6 +147,10 @@ export const FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+function isEmbedded({ redis }: World): string | null {
+  return redis ? null : "the engines are embedded";
+}
 
 async function drained(role: Role, blame: Scene["blame"]): Promise<void> {
   const code = await role.process.stop(20_000).catch((error: Error) => error.message);

@@ -2,7 +2,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { freePorts } from "../support/ports.ts";
-import { RunningProcess } from "../support/process.ts";
+import { REPOSITORY, RunningProcess } from "../support/process.ts";
+import { type RedisServer, startRedisWith } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { prepareZooKeeper, type ZooKeeper } from "../support/zookeeper.ts";
 import { Gate } from "./gate.ts";
@@ -22,6 +23,8 @@ export interface WorldOptions {
 
 export const LEASE_SECONDS = 3;
 const HEARTBEAT_SECONDS = 2;
+/** As shipped by ZooKeeper itself it is 2000, which makes sessions last 4 s at least. */
+const ZOOKEEPER_TICK_MS = 500;
 const READY_MS = 30_000;
 
 /** A role, one process of it at a time. */
@@ -85,6 +88,8 @@ export class World {
   /** What clients and servers on this machine call. */
   routeUrl = "";
   readonly adminKey = crypto.randomUUID();
+  /** Null where the engines are embedded. */
+  redis: RedisServer | null = null;
   zookeeper: ZooKeeper | null = null;
   /** Why there is no network to cut; null when there is. */
   noNetwork: string | null = null;
@@ -141,6 +146,7 @@ export class World {
 
   async end(): Promise<void> {
     await Promise.all([...this.servers, ...this.routes].map((role) => role.kill().catch(() => undefined)));
+    await this.redis?.[Symbol.asyncDispose]();
     await this.zookeeper?.[Symbol.asyncDispose]();
     for (const gate of this.gates) gate.close();
     await this.namespace?.close();
@@ -153,7 +159,8 @@ export class World {
     else this.namespace = namespace;
     await mkdir(join(directory, "data"), { recursive: true });
     if (engines === "distributed") {
-      this.zookeeper = await prepareZooKeeper({ tickMs: 500 });
+      this.redis = await startRedisWith(join(REPOSITORY, "deploy/redis.conf"));
+      this.zookeeper = await prepareZooKeeper({ tickMs: ZOOKEEPER_TICK_MS });
       await this.zookeeper.start();
     }
     const [gatePort, ...routePorts] = await freePorts(1 + routes);
@@ -165,6 +172,7 @@ export class World {
       CIM_ROUTE_URL: this.routeUrl,
       CIM_LEASE_SECONDS: String(LEASE_SECONDS),
       CIM_HEARTBEAT_SECONDS: String(HEARTBEAT_SECONDS),
+      ...(this.redis && { CIM_STORE: this.redis.url }),
       ...(this.zookeeper && { CIM_REGISTRY: `zookeeper://${this.zookeeper.host}` }),
       ...this.#options.env,
     };

@@ -28,7 +28,8 @@ export class FrameReader {
   #buffer: Uint8Array | null = null;
   #kept = 0;
 
-  constructor(readonly maxFrameBytes: number = MAX_FRAME_BYTES) {}
+  /** @param maxFrameBytes may be changed: it holds from the next frame on */
+  constructor(public maxFrameBytes: number = MAX_FRAME_BYTES) {}
 
   /**
    * Hands each complete frame to `take`: a view, valid only during the call.

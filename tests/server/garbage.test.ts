@@ -37,6 +37,8 @@ test("before the login nothing but a login is taken, and nothing is said", async
     encodeFrame({ requestId: 2n ** 53n, text: "nobody" }),
     encodeFrame({ requestId: 2n }),
     encodeFrame({ requestId: 2n, text: "x".repeat(129) }),
+    // No login is as long: who has not logged in gets no room for more.
+    encodeFrame({ requestId: 2n, text: "x".repeat(4096) }).subarray(0, 2),
   ];
   for (const bytes of refused) {
     const wire = await cim.connect();
@@ -57,6 +59,16 @@ test("a frame of exactly the limit is taken, and one cut anywhere, a byte at a t
   expect((await wire.next()).text).toBe("pong");
   for (const byte of encodeFrame({ cmd: Command.PING, requestId: 3n })) wire.write(Uint8Array.of(byte));
   expect((await wire.next()).requestId).toBe(3n);
+});
+
+test("a flood of frames ends the connection that sends it", async () => {
+  await using cim = await openTestServer();
+  const wire = await cim.client();
+  const ping = encodeFrame({ cmd: Command.PING });
+  wire.write(Buffer.concat(Array.from({ length: 50_000 }, () => ping)));
+  await wire.ended;
+  const goodbyes = wire.frames.flatMap(({ body }) => (body.case === "goodbye" ? [body.value.text] : []));
+  expect(goodbyes).toEqual(["more than 5000 frames in 250 ms"]);
 });
 
 test("sockets that send half a frame and stop cost nobody else anything", async () => {

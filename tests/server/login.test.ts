@@ -34,7 +34,7 @@ test("a token that does not hold is refused with what is wrong with it", async (
     missing: "",
     bent: `${good.slice(0, -2)}${good.endsWith("AA") ? "BB" : "AA"}`,
     cut: good.slice(0, 40),
-    huge: `cim1.${"x".repeat(60_000)}`,
+    huge: `cim1.${"x".repeat(3000)}`,
     expired: await cim.token({ expiresAt: Date.UTC(2020, 0) }),
     "of another start": await cim.token({ bootId: "another" }),
     "of a route": await cim.tokens.sign({ kind: "service", role: "route", expiresAt: Date.now() + 60_000 }),
@@ -89,7 +89,7 @@ test("too many frames before the answer to the login end the connection", async 
   wire.write(Buffer.concat([encodeFrame(login), ...pings]));
   expect(await wire.goodbye()).toEqual({
     reason: "bad_frame",
-    text: "more than 16 frames before the answer to the login",
+    text: "17 frames of 34 bytes before the answer to the login",
   });
 });
 

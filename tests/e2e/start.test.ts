@@ -92,6 +92,8 @@ describe("a stop", () => {
   test("of a server takes it off the list at once: nobody is sent there any more", async () => {
     const system = await started({ servers: 2, env: { CIM_AUTH: "open", CIM_LEASE_SECONDS: "600" } });
     expect(await system.servers[0]!.stop()).toBe(0);
+    const metrics = await (await fetch(`${system.routeUrl}/metrics`)).text();
+    expect(metrics).toContain("\ncim_route_servers 1\n");
     const clients = await Promise.all(
       ["a", "b", "c"].map((name) => CimV2Client.start(system.routeUrl, name)),
     );

@@ -1,5 +1,4 @@
 /** What is counted, for Prometheus. Each server has a registry of its own, so that several run in one process. */
-import { Counter, Gauge, Registry } from "prom-client";
 import type { Capacity } from "./capacity.ts";
 import type { Meters } from "./meters.ts";
 import type { Sessions } from "./sessions.ts";
@@ -12,8 +11,19 @@ export interface Measured {
   uplink: Uplink;
 }
 
-/** Answers GET /metrics. */
-export function metricsPage({ meters, capacity, sessions, uplink }: Measured): () => Promise<Response> {
+/** Answers GET /metrics. The library, which takes longer to load than a server to start, is loaded at the first. */
+export function metricsPage(measured: Measured): () => Promise<Response> {
+  let page: Promise<() => Promise<Response>> | null = null;
+  return async () => {
+    page ??= import("prom-client").then((prometheus) => collect(prometheus, measured));
+    return (await page)();
+  };
+}
+
+function collect(
+  { Counter, Gauge, Registry }: typeof import("prom-client"),
+  { meters, capacity, sessions, uplink }: Measured,
+): () => Promise<Response> {
   const registry = new Registry();
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number) =>

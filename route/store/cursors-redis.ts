@@ -3,7 +3,7 @@ import type { Cursors, Unread } from "./cursors.ts";
 import { trimCursors } from "./cursors-trim-redis.ts";
 import { headsOf } from "./heads-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
-import { byShard, cursorsKey, readersKey, SHARDS, slotsKey, talksKey } from "./redis-keys.ts";
+import { cursorsKey, readersKey, SHARDS, slotsKey, talksKey } from "./redis-keys.ts";
 
 // A slot is "<when it was last joined or moved> <its cursor of the conversation of all, or ->". A cursor's field is
 // "<conversation> <slot>": there is no space in a conversation's name.
@@ -35,10 +35,10 @@ local there = redis.call('HGET', KEYS[1], ARGV[1])
 if there then redis.call('HSET', KEYS[1], ARGV[1], string.match(there, '^%d+') .. ' -') end
 `);
 
-// KEYS: readers, then cursors and slots of each; ARGV: now, then user, conversation, slot and seq of each.
+// KEYS: readers, cursors and slots of each; ARGV: now, then user, conversation, slot and seq of each.
 const ACK = script(`
-for i = 1, (#KEYS - 1) / 2 do
-  local cursors, slots = KEYS[2 * i], KEYS[2 * i + 1]
+for i = 1, #KEYS / 3 do
+  local readers, cursors, slots = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
   local user, name, slot, seq = unpack(ARGV, 4 * i - 2, 4 * i + 1)
   if name == '${ALL}' then
     local there = redis.call('HGET', slots, slot)
@@ -52,7 +52,7 @@ for i = 1, (#KEYS - 1) / 2 do
       local there = redis.call('HGET', cursors, field)
       if not there or tonumber(there) < tonumber(seq) then redis.call('HSET', cursors, field, seq) end
     end
-    redis.call('ZADD', KEYS[1], 'NX', ARGV[1], user)
+    redis.call('ZADD', readers, 'NX', ARGV[1], user)
   end
 end
 `);
@@ -97,19 +97,22 @@ export function redisCursors(client: RedisClient): Cursors {
       const heads = await headsOf(client, [...new Set(acks.map(({ conversation }) => conversation))]);
       const good = acks.filter(({ conversation, seq }) => seq > 0 && seq <= heads.get(conversation)!.head);
       await Promise.all(
-        [...byShard(good, ({ userId }) => userId % SHARDS)].map(([shard, its]) => {
-          const keys = [
-            readersKey(shard),
-            ...its.flatMap(({ userId }) => [cursorsKey(userId), slotsKey(userId)]),
-          ];
-          const args = its.flatMap(({ userId, conversation, slot, seq }) => [
-            userId,
-            conversation,
-            slot,
-            seq,
-          ]);
-          return client.script(ACK, keys, [Date.now(), ...args]);
-        }),
+        client
+          .together(good, ({ userId }) => userId % SHARDS)
+          .map((its) => {
+            const keys = its.flatMap(({ userId }) => [
+              readersKey(userId % SHARDS),
+              cursorsKey(userId),
+              slotsKey(userId),
+            ]);
+            const args = its.flatMap(({ userId, conversation, slot, seq }) => [
+              userId,
+              conversation,
+              slot,
+              seq,
+            ]);
+            return client.script(ACK, keys, [Date.now(), ...args]);
+          }),
       );
     },
     async cursor(userId, slot, conversation) {

@@ -1,5 +1,5 @@
 import { type RedisClient, script } from "./redis-client.ts";
-import { byShard, headsKey, logKey, shardOf } from "./redis-keys.ts";
+import { headsKey, logKey, shardOf } from "./redis-keys.ts";
 
 export interface Head {
   /** The highest seq there is. */
@@ -10,19 +10,20 @@ export interface Head {
 
 const HEADS = script(`
 local answer = {}
-for i = 2, #KEYS do
-  answer[2 * i - 3] = tonumber(redis.call('HGET', KEYS[1], ARGV[i - 1]) or 0)
-  answer[2 * i - 2] = redis.call('LLEN', KEYS[i])
+for i, name in ipairs(ARGV) do
+  answer[2 * i - 1] = tonumber(redis.call('HGET', KEYS[2 * i - 1], name) or 0)
+  answer[2 * i] = redis.call('LLEN', KEYS[2 * i])
 end
 return answer
 `);
 
-/** Where these conversations stand; one call for each shard among them. */
+/** Where these conversations stand. */
 export async function headsOf(client: RedisClient, names: readonly string[]): Promise<Map<string, Head>> {
   const heads = new Map<string, Head>();
   await Promise.all(
-    [...byShard(names, shardOf)].map(async ([shard, its]) => {
-      const answer = await client.script<number[]>(HEADS, [headsKey(shard), ...its.map(logKey)], its);
+    client.together(names, shardOf).map(async (its) => {
+      const keys = its.flatMap((name) => [headsKey(shardOf(name)), logKey(name)]);
+      const answer = await client.script<number[]>(HEADS, keys, its);
       for (const [i, name] of its.entries())
         heads.set(name, { head: answer[2 * i]!, kept: answer[2 * i + 1]! });
     }),

@@ -4,7 +4,6 @@ import { messageOf } from "./record-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
 import {
   ALL_SHARDS,
-  byShard,
   headsKey,
   logKey,
   marksKey,
@@ -45,12 +44,16 @@ return answer
 // The records of members of the marks; false for one that is no longer kept.
 const TAKE = script(`
 local answer = {}
-for i = 2, #KEYS do
-  local name, seq = ARGV[2 * i - 3], tonumber(ARGV[2 * i - 2])
-  local back = seq - tonumber(redis.call('HGET', KEYS[1], name) or 0) - 1
-  answer[i - 1] = back < 0 and redis.call('LINDEX', KEYS[i], back) or false
+for i = 1, #KEYS / 2 do
+  local name, seq = ARGV[2 * i - 1], tonumber(ARGV[2 * i])
+  local back = seq - tonumber(redis.call('HGET', KEYS[2 * i - 1], name) or 0) - 1
+  answer[i] = back < 0 and redis.call('LINDEX', KEYS[2 * i], back) or false
 end
 return answer
+`);
+
+const UNMARK = script(`
+for i, member in ipairs(ARGV) do redis.call('ZREM', KEYS[i], member) end
 `);
 
 // Takes what was accepted before ARGV[1], at most ARGV[2], from the beginnings of these conversations.
@@ -131,17 +134,16 @@ export function redisLog(client: RedisClient): Log {
     async unpushed(at, limit) {
       const marks = await oldestMarks(client, at, limit);
       const taken = await Promise.all(
-        [...byShard(marks, ({ conversation }) => shardOf(conversation))].map(([shard, marked]) =>
-          take(client, shard, marked),
-        ),
+        client.together(marks, shardOfMark).map((marked) => take(client, marked)),
       );
       return taken.flat();
     },
     async pushed(messages) {
       await Promise.all(
-        [...byShard(messages, ({ conversation }) => shardOf(conversation))].map(([shard, pushed]) =>
-          client.run((redis) => redis.zrem(marksKey(shard), ...pushed.map(markOf))),
-        ),
+        client.together(messages, shardOfMark).map((pushed) => {
+          const keys = pushed.map((message) => marksKey(shardOfMark(message)));
+          return client.script(UNMARK, keys, pushed.map(markOf));
+        }),
       );
     },
     async trim(at, limit) {
@@ -167,8 +169,12 @@ interface Mark {
   seq: number;
 }
 
+function shardOfMark({ conversation }: Mark): number {
+  return shardOf(conversation);
+}
+
 /** A member of the marks. Of equal width, so that marks of one moment are in the order of their seqs. */
-export function markOf({ conversation, seq }: Mark): string {
+function markOf({ conversation, seq }: Mark): string {
   return `${conversation} ${String(seq).padStart(16, "0")}`;
 }
 
@@ -198,8 +204,8 @@ async function oldestMarks(client: RedisClient, at: number, limit: number): Prom
     });
 }
 
-async function take(client: RedisClient, shard: number, marks: Mark[]): Promise<Stored[]> {
-  const keys = [headsKey(shard), ...marks.map(({ conversation }) => logKey(conversation))];
+async function take(client: RedisClient, marks: Mark[]): Promise<Stored[]> {
+  const keys = marks.flatMap((mark) => [headsKey(shardOfMark(mark)), logKey(mark.conversation)]);
   const args = marks.flatMap(({ conversation, seq }) => [conversation, seq]);
   const records = await client.script<(Buffer | null)[]>(TAKE, keys, args);
   return marks

@@ -12,11 +12,15 @@ const MAX_RECONNECT_MS = 500;
 /** While something is wrong, `trouble()` asks this often whether it still is. */
 const PROBE_EVERY_MS = 1000;
 const PROBE_KEY = "cim:probe";
+const PROBE_LIFE_SECONDS = 60;
 
 // What Redis answers when it, and not the command, is at fault. Any other error reply is a bug of ours.
 // https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 const FAILURES =
   /^(OOM|MISCONF|READONLY|LOADING|BUSY|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|WRONGPASS|NOPERM|EXECABORT|UNBLOCKED) /;
+
+// Those of them that only a command that writes meets: that a read succeeds says nothing.
+const REFUSALS = /^(OOM|MISCONF|READONLY|NOREPLICAS) /;
 
 // What ioredis says of its own state, in terms of its options.
 const NOT_CONNECTED =
@@ -52,6 +56,8 @@ export class RedisClient {
   readonly #redis: Commands;
   readonly #name: string;
   #trouble: string | null = null;
+  /** Only a write that succeeds ends the trouble. */
+  #refusing = false;
   /** Why the last attempt to connect failed. */
   #lost = "the connection was closed";
   #probedAt = 0;
@@ -95,11 +101,12 @@ export class RedisClient {
     if (this.#closed) throw new CimError("FALLBACK", `${this.#name} is closed`);
     try {
       const result = await call(this.#redis);
-      this.#trouble = null;
+      if (!this.#refusing) this.#trouble = null;
       return result;
     } catch (error) {
       if (!isFailure(error)) throw error;
       const text = `${this.#name}: ${NOT_CONNECTED.test(error.message) ? `not connected (${this.#lost})` : reason(error)}`;
+      this.#refusing ||= REFUSALS.test(error.message);
       this.#trouble ??= text;
       throw new CimError("FALLBACK", text, { cause: error });
     }
@@ -118,15 +125,30 @@ export class RedisClient {
     });
   }
 
+  /** Items that one script may handle: in a Cluster those of one shard, elsewhere all of them. In the order they came. */
+  together<T>(items: readonly T[], shardOf: (item: T) => number): T[][] {
+    if (items.length === 0) return [];
+    return this.address.kind === "cluster" ? [...Map.groupBy(items, shardOf).values()] : [[...items]];
+  }
+
   /** What is wrong, in words; null once it works (again), which it finds out for itself. */
   trouble(): string | null {
     const now = Date.now();
     if (this.#trouble !== null && !this.#closed && now - this.#probedAt >= PROBE_EVERY_MS) {
       this.#probedAt = now;
-      // Writing, since a full or a read-only Redis still answers reads.
-      this.run((redis) => redis.set(PROBE_KEY, 1, "EX", 60)).catch(() => undefined);
+      void this.#probe();
     }
     return this.#trouble;
+  }
+
+  async #probe(): Promise<void> {
+    try {
+      await this.#redis.set(PROBE_KEY, 1, "EX", PROBE_LIFE_SECONDS);
+      this.#refusing = false;
+      this.#trouble = null;
+    } catch {
+      // The trouble is still what it was.
+    }
   }
 
   async close(): Promise<void> {

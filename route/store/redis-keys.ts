@@ -50,8 +50,3 @@ export function shardOf(text: string): number {
   for (const byte of encoder.encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
   return (hash >>> 0) % SHARDS;
 }
-
-/** Items by shard, in the order they came. */
-export function byShard<T>(items: readonly T[], shard: (item: T) => number): Map<number, T[]> {
-  return Map.groupBy(items, shard);
-}

@@ -15,6 +15,12 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
+const OF_USERS = script(`
+local answer = {}
+for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
+return answer
+`);
+
 const REMOVE = script(`
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 if not there or cjson.decode(there).sessionId ~= ARGV[2] then return 0 end
@@ -26,14 +32,19 @@ return 1
 export function redisSessions(client: RedisClient, log: Logger): Sessions {
   const mirror = mirrorPresence(client, log);
 
-  async function ofUser(userId: number): Promise<Session[]> {
-    const rows = await client.run((redis) => redis.hvals(sessionsKey(userId)));
-    return rows.map((row) => JSON.parse(row) as Session);
-  }
-
   async function ofUsers(userIds: readonly number[]): Promise<Map<number, Session[]>> {
-    const held = await Promise.all(userIds.map(async (userId) => [userId, await ofUser(userId)] as const));
-    return new Map(held.filter(([, sessions]) => sessions.length > 0));
+    const found = new Map<number, Session[]>();
+    await Promise.all(
+      client
+        .together(userIds, (userId) => userId % SHARDS)
+        .map(async (its) => {
+          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
+          for (const [i, rows] of users.entries()) {
+            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
+          }
+        }),
+    );
+    return found;
   }
 
   return {
@@ -43,7 +54,7 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       const keys = [sessionsKey(userId), onlineKey(userId % SHARDS)];
       const row = JSON.stringify(session);
       const answer = await client.script<Buffer | null>(PUT, keys, [slot, row, sees ?? "", userId]);
-      if (String(answer) !== "done") return answer && (JSON.parse(String(answer)) as Session);
+      if (String(answer) !== "done") return answer && toSession(answer);
       if (sees !== session.sessionId) await mirror(userId);
       return "done";
     },
@@ -57,7 +68,8 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       const userIds = await onlineAfter(client, after, limit);
       const sessions = await ofUsers(userIds);
       // Who logged out since then leaves a page that is shorter, but an empty one would look like the last.
-      if (sessions.size > 0 || userIds.length === 0) return [...sessions.values()].flat();
+      if (sessions.size > 0 || userIds.length === 0)
+        return userIds.flatMap((userId) => sessions.get(userId) ?? []);
       return this.list(userIds.at(-1)!, limit);
     },
     async revoke(sessionId, until) {
@@ -66,6 +78,10 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
     },
     isRevoked: async (sessionId) => (await client.run((redis) => redis.exists(revokedKey(sessionId)))) === 1,
   };
+}
+
+function toSession(row: Buffer): Session {
+  return JSON.parse(String(row)) as Session;
 }
 
 /** The next users who are online, at most `limit`, none only when there are no more. */

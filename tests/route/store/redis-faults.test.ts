@@ -126,6 +126,7 @@ describe.skipIf(redisMissing !== null)(
       expect(refusal.status).toBe("FALLBACK");
       expect(refusal.message).toStartWith(`redis ${redis.host}: OOM `);
       expect([await store.log.head("all"), await store.log.head("p2p:1:2")]).toEqual([1, 0]);
+      expect(store.trouble()).toBe(refusal.message);
       await redis.ask("CONFIG", "SET", "maxmemory", "0");
       await until("no trouble", () => store.trouble() === null);
       expect((await store.log.append(drafts)).map(({ seq, retry }) => [seq, retry])).toEqual([

@@ -1,13 +1,13 @@
 /** A person, or a script, at a client that is connected: lines in, events out. */
-import { ALL, p2p } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
 import type { Client, Closed, Message } from "../sdk/client.ts";
 import { answer } from "./bot.ts";
 import { COMMANDS, type Context, commandList, isCommand } from "./commands.ts";
 import { Delays } from "./delays.ts";
-import type { Delayed, Event, Info, Person, Said } from "./events.ts";
+import type { Event, Info, Said } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
+import { Post } from "./post.ts";
 import { Mistake, type Problem } from "./problem.ts";
 import type { Screen } from "./screen.ts";
 
@@ -37,33 +37,38 @@ export interface Outcome {
 const MAX_PENDING = 100;
 /** How long quitting waits for receipts. */
 const QUIT_MS = 2 * 1000;
-const USER_ID = /^[1-9]\d{0,15}$/;
 const PROMPT = "> ";
 const BOT_PROMPT = "AI> ";
 
 export class Chat {
   readonly #options: ChatOptions;
+  readonly #post: Post;
   readonly #delays: Delays;
   readonly #context: Context;
-  /** userIds of names that were looked up; neither ever changes. */
-  readonly #known = new Map<string, number>();
-  readonly #sending = new Set<Promise<unknown>>();
   readonly #end = Promise.withResolvers<Closed | null>();
   #bot = false;
   #connected = true;
   #hasQuit = false;
-  #failures = 0;
+  /** Lines that were not understood, or could not be done. */
+  #mistakes = 0;
 
   constructor(options: ChatOptions) {
     this.#options = options;
-    this.#delays = new Delays(options.delaysFile, (delayed) => this.#sendDelayed(delayed));
+    const { client, history } = options;
+    const show = (event: Event) => options.screen.show(event);
+    const post = new Post({ client, show, keep: (said) => this.#keep(said) });
+    const delays = new Delays(options.delaysFile, {
+      send: (delayed) => post.sendDelayed(delayed),
+      failed: (error) => this.#complain(error),
+    });
+    this.#post = post;
+    this.#delays = delays;
     this.#context = {
-      client: options.client,
-      history: options.history,
-      delays: this.#delays,
-      show: (event) => this.#show(event),
-      find: (typed) => this.#find(typed),
-      conversationWith: (to) => this.#conversationWith(to),
+      client,
+      history,
+      delays,
+      post,
+      show,
       talkToBot: (on) => this.#talkToBot(on),
       info: () => this.#info(),
       quit: () => this.#quit(),
@@ -82,7 +87,10 @@ export class Chat {
     void client.closed.then((closed) => this.#end.resolve(closed));
     try {
       const closed = await this.#end.promise;
-      return { closed: closed?.reason === "closed" ? null : closed, failures: this.#failures };
+      return {
+        closed: closed?.reason === "closed" ? null : closed,
+        failures: this.#mistakes + this.#post.refused,
+      };
     } finally {
       await this.#leave();
     }
@@ -92,10 +100,10 @@ export class Chat {
     const { client, screen } = this.#options;
     this.#delays.end();
     screen.close();
-    if (client.state === "Ready") await Promise.race([Promise.all(this.#sending), Bun.sleep(QUIT_MS)]);
+    if (client.state === "Ready") await Promise.race([this.#post.below(1), Bun.sleep(QUIT_MS)]);
     // The session stays, so that the next start asks nothing.
     await client.detach();
-    await Promise.all(this.#sending);
+    await this.#post.below(1);
   }
 
   async #readLines(): Promise<void> {
@@ -104,10 +112,10 @@ export class Chat {
       await this.#take(line);
       if (this.#hasQuit) return;
       if (screen.interactive) this.#prompt();
-      else while (this.#sending.size >= MAX_PENDING) await Promise.race(this.#sending);
+      else await this.#post.below(MAX_PENDING);
     }
     // A script is done when each message has its answer.
-    if (!screen.interactive) await Promise.all(this.#sending);
+    if (!screen.interactive) await this.#post.below(1);
   }
 
   async #take(line: string): Promise<void> {
@@ -116,75 +124,23 @@ export class Chat {
       if (parsed.kind === "nothing") return;
       if (parsed.kind === "command") await this.#command(parsed.name, parsed.rest);
       else if (this.#bot) this.#show({ type: "answer", text: answer(line) });
-      else this.#send(parsed.kind === "tell" ? await this.#find(parsed.to) : null, parsed.text);
+      else this.#post.send(parsed.kind === "tell" ? await this.#post.find(parsed.to) : null, parsed.text);
     } catch (error) {
-      this.#failed(problemOf(error));
+      this.#mistakes++;
+      this.#complain(error);
     }
   }
 
-  #failed(problem: Problem): void {
-    this.#failures++;
-    this.#show({ type: "problem", problem });
+  /** One line says it, and everything goes on. */
+  #complain(error: unknown): void {
+    this.#show({ type: "problem", problem: problemOf(error) });
   }
 
   async #command(name: string, rest: string): Promise<void> {
     if (isCommand(name)) return COMMANDS[name](this.#context, rest);
-    this.#failed({ what: "unknown-command", name });
+    this.#mistakes++;
+    this.#complain(new Mistake({ what: "unknown-command", name }));
     this.#show(commandList());
-  }
-
-  #send(to: Person | null, text: string): void {
-    const sending = this.#deliver(to, text, crypto.randomUUID())
-      .catch((bug) => this.#end.reject(bug))
-      .finally(() => this.#sending.delete(sending));
-    this.#sending.add(sending);
-  }
-
-  /** Sends, and shows what came of it. Answers whether that is final. */
-  async #deliver(to: Person | null, text: string, messageId: string): Promise<boolean> {
-    const { client } = this.#options;
-    const conversation = this.#conversationWith(to);
-    if (client.state !== "Ready") this.#show({ type: "queued", to, text });
-    try {
-      const { seq, at, receiverOnline } = await client.send(conversation, text, { messageId });
-      this.#show({ type: "sent", to, text, conversation, seq, messageId, receiverOnline });
-      const from = { userId: client.userId, userName: client.userName };
-      this.#keep({ conversation, seq, messageId, from, at: at.getTime(), own: true, text });
-      return true;
-    } catch (error) {
-      if (!(error instanceof CimError)) throw error;
-      this.#failures++;
-      this.#show({ type: "refused", to, text, status: error.status, reason: error.message });
-      return !error.retry;
-    }
-  }
-
-  #sendDelayed({ to, text, messageId }: Delayed): Promise<boolean> {
-    return this.#deliver(to, text, messageId);
-  }
-
-  async #find(typed: string): Promise<Person> {
-    const { client } = this.#options;
-    const named = USER_ID.test(typed) ? { userId: Number(typed), userName: "" } : await this.#lookUp(typed);
-    if (named.userId === client.userId) throw new Mistake({ what: "yourself" });
-    return named;
-  }
-
-  async #lookUp(name: string): Promise<Person> {
-    const known = this.#known.get(name);
-    if (known !== undefined) return { userId: known, userName: name };
-    const found = await this.#options.client.findUser(name).catch((error) => {
-      // A name that nobody can have.
-      if (error instanceof CimError && error.status === "INVALID") return null;
-      throw error;
-    });
-    if (!found) throw new Mistake({ what: "no-such-user", name });
-    this.#known.set(name, found.userId);
-    return found;
-  }
-
-  #conversationWith(to: Person | null): string {
-    return to === null ? ALL : p2p(this.#options.client.userId, to.userId);
   }
 
   async #readMessages(): Promise<void> {
@@ -200,17 +156,25 @@ export class Chat {
     try {
       this.#options.history.add(said);
     } catch (error) {
-      this.#show({ type: "problem", problem: problemOf(error) });
+      this.#complain(error);
     }
   }
 
   async #watchStatus(): Promise<void> {
-    const { client, remember } = this.#options;
-    remember(client.token);
+    const { client } = this.#options;
+    this.#remember(client.token);
     for await (const status of client.status) {
-      if (status.type === "token") remember(status.token);
+      if (status.type === "token") this.#remember(status.token);
       else if (status.type === "waiting") this.#disconnected(status);
       else if (status.state === "Ready") this.#reconnected();
+    }
+  }
+
+  #remember(token: string): void {
+    try {
+      this.#options.remember(token);
+    } catch (error) {
+      this.#complain(error);
     }
   }
 

@@ -5,6 +5,7 @@ import { EMOJI_PAGES, emojiPage } from "./emoji.ts";
 import type { Event, Info, Person } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
+import type { Post } from "./post.ts";
 import { Mistake } from "./problem.ts";
 import type { CommandName } from "./texts/texts.ts";
 
@@ -13,10 +14,8 @@ export interface Context {
   client: Client;
   history: History;
   delays: Delays;
+  post: Post;
   show(event: Event): void;
-  /** The receiver that was typed: a userId or a name. @throws Mistake when there is no such user */
-  find(typed: string): Promise<Person>;
-  conversationWith(to: Person | null): string;
   /** Whether lines go to the bot. */
   talkToBot(on: boolean): void;
   info(): Info;
@@ -58,8 +57,7 @@ export const COMMANDS: Record<CommandName, Command> = {
     show({ type: "emoji", page, pages: EMOJI_PAGES, emoji: emojiPage(page) });
   },
 
-  async delay(context, rest) {
-    const { delays, show } = context;
+  async delay({ delays, post, show }, rest) {
     if (rest === "") return show({ type: "delays", delays: [...delays.waiting] });
     const match = /^(.*)\s(\S+)$/s.exec(rest);
     if (!match) throw new Mistake({ what: "usage", command: "delay", given: `:delay ${rest}` });
@@ -69,9 +67,9 @@ export const COMMANDS: Record<CommandName, Command> = {
       throw new Mistake({ what: "seconds", given, max: MAX_DELAY_SECONDS });
     }
     const line = parseLine(typed);
-    const to = line.kind === "tell" ? await context.find(line.to) : null;
+    const to = line.kind === "tell" ? await post.find(line.to) : null;
     const text = line.kind === "tell" || line.kind === "say" ? line.text : typed.trim();
-    const conversation = context.conversationWith(to);
+    const conversation = post.conversationWith(to);
     const at = Date.now() + seconds * 1000;
     const delayed = delays.add({ conversation, to, text, messageId: crypto.randomUUID(), at });
     show({ type: "delayed", delayed });

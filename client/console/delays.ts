@@ -10,17 +10,23 @@ export const MAX_DELAY_SECONDS = 7 * 24 * 60 * 60;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRY_MS = 5 * 1000;
 
+export interface DelaysOptions {
+  /** Answers whether it is done with, accepted or refused; else it is tried again. */
+  send(delayed: Delayed): Promise<boolean>;
+  /** Told of a file that cannot be written while nobody waits for it. */
+  failed(error: unknown): void;
+}
+
 export class Delays {
   readonly #file: string;
-  readonly #send: (delayed: Delayed) => Promise<boolean>;
+  readonly #options: DelaysOptions;
   readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
   #waiting: Delayed[];
   #ended = false;
 
-  /** @param send answers whether it is done with, accepted or refused; else it is kept for the next start */
-  constructor(file: string, send: (delayed: Delayed) => Promise<boolean>) {
+  constructor(file: string, options: DelaysOptions) {
     this.#file = file;
-    this.#send = send;
+    this.#options = options;
     this.#waiting = read(file);
     for (const delayed of this.#waiting) this.#arm(delayed);
   }
@@ -54,14 +60,17 @@ export class Delays {
 
   #arm(delayed: Delayed): void {
     const left = Math.max(0, delayed.at - Date.now());
-    const timer = setTimeout(() => void this.#due(delayed), Math.min(left, MAX_TIMER_MS));
+    const timer = setTimeout(
+      () => this.#due(delayed).catch(this.#options.failed),
+      Math.min(left, MAX_TIMER_MS),
+    );
     this.#timers.set(delayed.id, timer);
   }
 
   async #due(delayed: Delayed): Promise<void> {
     this.#timers.delete(delayed.id);
     // The messageId is kept with it: sent once more after a crash, it is still one message.
-    if (await this.#send(delayed)) this.#remove(delayed);
+    if (await this.#options.send(delayed)) this.#remove(delayed);
     else if (!this.#ended) this.#arm({ ...delayed, at: Date.now() + RETRY_MS });
   }
 

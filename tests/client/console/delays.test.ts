@@ -29,7 +29,7 @@ function open(file: string, done = true): { delays: Delays; sent: Delayed[] } {
     sent.push(delayed);
     return done;
   };
-  return { delays: new Delays(file, send), sent };
+  return { delays: new Delays(file, { send, failed() {} }), sent };
 }
 
 // CIM v2 cancelled others along with the one that was meant (fault 22).

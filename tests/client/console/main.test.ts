@@ -32,7 +32,7 @@ async function run(args: string[], { env, stdout = "pipe", input = "" }: RunOpti
     stdout,
     stderr: "pipe",
   });
-  const out = running.stdout ? await new Response(running.stdout).text() : "";
+  const out = running.stdout instanceof ReadableStream ? await new Response(running.stdout).text() : "";
   return { code: await running.exited, out, err: await new Response(running.stderr).text() };
 }
 

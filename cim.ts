@@ -8,6 +8,7 @@ import { findSecret } from "./common/secret.ts";
 import { Tokens } from "./common/token.ts";
 import { assets } from "./route/docs-assets.ts";
 import { listenRoute } from "./route/listen.ts";
+import { page } from "./route/page-assets.ts";
 import { passwords } from "./route/passwords-bun.ts";
 import { openRoute } from "./route/route.ts";
 import { openStore } from "./route/store/open.ts";
@@ -64,7 +65,8 @@ export async function openCim(config: Config): Promise<Cim> {
     new URL(request.url).origin === peers.serverOrigin ? peers.server!(request) : fetch(request),
   );
 
-  const route = openRoute({ config, store, ...registry, tokens, link: toServers, passwords, assets, log });
+  const link = toServers;
+  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, page, log });
   opening.defer(() => route.close());
   peers.route = (request) => route.fetch(request);
   const listener = listenRoute(config, route);

@@ -16,6 +16,7 @@ async function startAll(config: Config): Promise<Running> {
   const { host, port } = cim.server;
   const banner = [
     `CIM is ready at ${cim.routeUrl}`,
+    `  page      ${cim.routeUrl}/`,
     `  API       ${cim.routeUrl}/docs`,
     `  clients   ${host}:${port} (TCP)`,
     `  data      ${config.store || config.data}`,

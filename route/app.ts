@@ -14,6 +14,7 @@ import type { InternalName, internalCalls } from "./internal.ts";
 import type { Origin } from "./login.ts";
 import type { Metrics } from "./metrics.ts";
 import { openApi, version } from "./openapi.ts";
+import { type Page, page } from "./page.ts";
 import { check, readJson, show } from "./request.ts";
 
 export interface AppParts {
@@ -26,6 +27,8 @@ export interface AppParts {
   /** What keeps the route from serving, in words. */
   troubles: () => string[];
   assets: Assets;
+  /** Null for a route without one. */
+  page: (() => Promise<Page>) | null;
   logger: Logger;
 }
 
@@ -80,10 +83,12 @@ export function createApp(parts: AppParts): Hono<Env> {
       troubles.length === 0 ? 200 : UNAVAILABLE,
     );
   });
-  app.get("/metrics", async (c) =>
-    c.body(await metrics.render(), 200, { "content-type": metrics.contentType }),
-  );
-  app.get("/", (c) => c.json({ name: "cim-route", version, docs: "/docs", openapi: "/openapi.json" }));
+  app.get("/metrics", async (c) => {
+    const { text, contentType } = await metrics.render();
+    return c.body(text, 200, { "content-type": contentType });
+  });
+  if (parts.page) app.route("/", page(parts.page));
+  else app.get("/", (c) => c.json({ name: "cim-route", version, docs: "/docs", openapi: "/openapi.json" }));
   app.get("/openapi.json", (c) => c.body(openApi(), 200, { "content-type": "application/json" }));
   app.route("/docs", docs(parts.assets));
 

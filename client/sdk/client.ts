@@ -81,7 +81,10 @@ export class Client {
         connected: (connection) => this.#connected(connection),
         frame: (frame) => this.#frame(frame),
         disconnected: () => this.#disconnected(),
-        status: (status) => this.#status.tell(status),
+        status: (status) => {
+          this.#status.tell(status);
+          options.onStatus?.(status);
+        },
         ended: (closed) => this.#ended(closed),
       },
     );

@@ -1,0 +1,100 @@
+/** Where one writes. */
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Chat } from "./chat.ts";
+import { EmojiPicker } from "./emoji-picker.tsx";
+import { nameOf } from "./format.ts";
+import { Icon } from "./icons.tsx";
+import type { Thread } from "./thread.ts";
+import { useUi } from "./ui.ts";
+
+export function Composer({ thread }: { thread: Thread }) {
+  const { chat, texts } = useUi();
+  const [text, setText] = useState(thread.draft);
+  const [picking, setPicking] = useState(false);
+  const area = useRef<HTMLTextAreaElement>(null);
+  const label = thread.peer ? texts.messageTo(nameOf(thread.peer, texts)) : texts.messageTo(texts.everyone);
+  const tooLong = Chat.tooLong(text);
+
+  useLayoutEffect(() => {
+    thread.draft = text;
+    // As high as what is written, up to what the style allows.
+    const { style } = area.current!;
+    style.height = "auto";
+    style.height = `${area.current!.scrollHeight}px`;
+  }, [text]);
+
+  const send = () => {
+    if (text.trim() === "" || tooLong) return;
+    chat.send(thread, text);
+    setText("");
+    area.current?.focus();
+  };
+  const insert = (emoji: string) => {
+    const { selectionStart, selectionEnd } = area.current!;
+    setText(text.slice(0, selectionStart) + emoji + text.slice(selectionEnd));
+    const at = selectionStart + emoji.length;
+    queueMicrotask(() => area.current?.setSelectionRange(at, at));
+  };
+
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      {picking && (
+        <EmojiPicker
+          onPick={insert}
+          onClose={() => {
+            setPicking(false);
+            area.current?.focus();
+          }}
+        />
+      )}
+      {tooLong && (
+        <p class="error" role="alert">
+          {texts.tooLong(tooLong.bytes, tooLong.limit)}
+        </p>
+      )}
+      <div class="field">
+        <button
+          type="button"
+          class="quiet round"
+          aria-label={texts.emoji}
+          title={texts.emoji}
+          aria-expanded={picking}
+          onClick={() => setPicking(!picking)}
+        >
+          <Icon name="emoji" />
+        </button>
+        <textarea
+          ref={area}
+          rows={1}
+          dir="auto"
+          value={text}
+          placeholder={label}
+          aria-label={label}
+          enterkeyhint="send"
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            // Enter also ends the choice of an input method, as for Chinese: then nothing is sent.
+            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+            event.preventDefault();
+            send();
+          }}
+        />
+        <button
+          type="submit"
+          class="primary round"
+          aria-label={texts.send}
+          title={texts.send}
+          disabled={text.trim() === "" || tooLong !== null}
+        >
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  );
+}

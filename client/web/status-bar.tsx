@@ -1,0 +1,33 @@
+import { useEffect, useState } from "preact/hooks";
+import { useUi } from "./ui.ts";
+
+/** How it stands with the connection, while there is none. */
+export function StatusBar() {
+  const { chat, texts } = useUi();
+  const { link, pending } = chat;
+  const [now, setNow] = useState(Date.now());
+  const until = link.state === "waiting" ? link.until : 0;
+
+  useEffect(() => {
+    if (until === 0) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [until]);
+
+  const seconds = Math.ceil((until - now) / 1000);
+  return (
+    <div class="status" role="status">
+      {link.state === "connecting" && <p>{texts.connecting}</p>}
+      {link.state === "waiting" && (
+        <p>
+          {texts.noConnection} {/* Seconds that run are not to be read aloud one by one. */}
+          <span aria-hidden="true">{texts.nextTry(seconds)}</span> {pending > 0 && texts.queued(pending)}
+          <button type="button" onClick={() => chat.hurry()}>
+            {texts.tryNow}
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -63,6 +63,9 @@ test("a push of another shape is refused with what is wrong", async () => {
     JSON.stringify({ userId: 2 }),
     JSON.stringify({ userId: 2, batchMsg: [] }),
     JSON.stringify({ userId: 2, msg: "hi", cmd: "PING" }),
+    JSON.stringify({ userId: 2, msg: 7 }),
+    JSON.stringify({ userId: 2, batchMsg: ["a", null] }),
+    JSON.stringify({ userId: 2, msg: "hi", properties: { sendUserId: 1 } }),
     JSON.stringify({ userId: 2, msg: "x".repeat(2 * 1024 * 1024) }),
   ];
   const answers = [];
@@ -70,13 +73,16 @@ test("a push of another shape is refused with what is wrong", async () => {
   expect(answers.map(({ code, dataBody }) => [code, dataBody])).toEqual(refused.map(() => ["3000", null]));
   expect(answers.map(({ message }) => message.split(":")[0])).toEqual([
     "body",
-    "body",
+    "userId",
     "userId",
     "userId",
     "userId",
     "msg or batchMsg",
     "msg or batchMsg",
     "cmd",
+    "msg",
+    "batchMsg",
+    "properties",
     "a body of more than 1048576 bytes",
   ]);
 });

@@ -8,6 +8,7 @@ import { findSecret } from "../common/secret.ts";
 import { Tokens } from "../common/token.ts";
 import { assets } from "./docs-assets.ts";
 import { listenRoute } from "./listen.ts";
+import { page } from "./page-assets.ts";
 import { passwords } from "./passwords-bun.ts";
 import { openRoute } from "./route.ts";
 import { openStore } from "./store/open.ts";
@@ -24,9 +25,14 @@ async function startRoute(config: Config): Promise<Running> {
   const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);
-  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, log });
+  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, page, log });
   const listener = listenRoute(config, route);
-  const banner = [`cim-route   ${listener.url}`, `  API       ${listener.url}/docs`, ...routeNotes(config)];
+  const banner = [
+    `cim-route   ${listener.url}`,
+    `  API       ${listener.url}/docs`,
+    `  page      ${listener.url}/`,
+    ...routeNotes(config),
+  ];
   const stop = async () => {
     await listener.close();
     await route.close();

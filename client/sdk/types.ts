@@ -27,6 +27,8 @@ export interface ConnectOptions {
   maxUnread?: number;
   /** How long a message may wait for its receipt. Default 30 s. */
   sendTimeoutMs?: number;
+  /** Told all that `status` tells, from the first try on. */
+  onStatus?: (status: Status) => void;
   log?: Logger;
   fetch?: (request: Request) => Promise<Response>;
   /** How a server is reached. Default: TCP under Bun, a WebSocket everywhere else. */

@@ -60,10 +60,8 @@ export class Delays {
 
   #arm(delayed: Delayed): void {
     const left = Math.max(0, delayed.at - Date.now());
-    const timer = setTimeout(
-      () => this.#due(delayed).catch(this.#options.failed),
-      Math.min(left, MAX_TIMER_MS),
-    );
+    const due = () => void this.#due(delayed).catch((error) => this.#options.failed(error));
+    const timer = setTimeout(due, Math.min(left, MAX_TIMER_MS));
     this.#timers.set(delayed.id, timer);
   }
 

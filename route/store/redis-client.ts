@@ -8,6 +8,8 @@ import type { RedisAddress } from "./redis-url.ts";
 const CONNECT_TIMEOUT_MS = 2 * 1000;
 /** A disk that is slow to sync delays every answer; one that takes longer than this counts as none. */
 const COMMAND_TIMEOUT_MS = 2 * 1000;
+/** A connection that owes an answer and brings nothing for this long is taken for dead: a firewall may have forgotten it. */
+const SILENCE_MS = 4 * 1000;
 const MAX_RECONNECT_MS = 500;
 /** While something is wrong, `trouble()` asks this often whether it still is. */
 const PROBE_EVERY_MS = 1000;
@@ -30,6 +32,7 @@ const NOT_CONNECTED =
 const OPTIONS = {
   connectTimeout: CONNECT_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: SILENCE_MS,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   // After a failover the old master is a replica: its connection is good for nothing, the command was not run.

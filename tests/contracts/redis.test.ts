@@ -1,5 +1,5 @@
 /** Redis keeps every contract of a store, alone, behind a Sentinel and as a Cluster. */
-import { afterAll, beforeAll, describe } from "bun:test";
+import { afterAll, beforeAll, describe, setDefaultTimeout } from "bun:test";
 import { openRedis } from "../../route/store/redis.ts";
 import type { Store } from "../../route/store/store.ts";
 import { RedisGroup, redisMissing, startCluster, startRedis, startSentinel } from "../support/redis.ts";
@@ -9,7 +9,8 @@ import { logContract } from "./log.ts";
 import { sessionsContract } from "./sessions.ts";
 import { throttleContract } from "./throttle.ts";
 
-const START_MS = 20 * 1000;
+// Real processes are started, killed and waited for.
+setDefaultTimeout(20 * 1000);
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -30,7 +31,7 @@ for (const [name, start] of engines) {
     let group: RedisGroup;
     beforeAll(async () => {
       group = await start();
-    }, START_MS);
+    });
     afterAll(() => group[Symbol.asyncDispose]());
 
     async function open(): Promise<Store> {

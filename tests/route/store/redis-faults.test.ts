@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Draft } from "../../../route/store/log.ts";
 import { openRedis } from "../../../route/store/redis.ts";
@@ -14,8 +15,10 @@ import {
 } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
 
+// Real processes are started, killed and waited for.
+setDefaultTimeout(20 * 1000);
+
 const CONFIGURATION = join(REPOSITORY, "deploy/redis.conf");
-const START_MS = 20 * 1000;
 /** What a caller may have to wait for a refusal: a command's time-out, and the one of the pipeline before it. */
 const BOUND_MS = 5 * 1000;
 
@@ -106,6 +109,27 @@ describe.skipIf(redisMissing !== null)(
       await store.close();
     });
 
+    test("a connection that the network forgot is given up for a new one", async () => {
+      await using redis = await startRedisWith(CONFIGURATION);
+      const sockets: Socket[] = [];
+      const network = createServer((near) => {
+        const far = connect(redis.port, "127.0.0.1");
+        near.pipe(far).pipe(near);
+        for (const socket of [near, far]) socket.on("error", () => undefined);
+        sockets.push(near, far);
+      });
+      await new Promise<void>((resolve) => network.listen(0, "127.0.0.1", resolve));
+      const { port } = network.address() as AddressInfo;
+      const store = await openRedis(`redis://127.0.0.1:${port}`, silent);
+      await store.log.append([draft("all", "a")]);
+      for (const socket of sockets) socket.unpipe().pause();
+      expect(await store.log.head("all").catch((error) => error)).toMatchObject({ status: "FALLBACK" });
+      expect(await until("it answers over a new one", () => store.log.head("all"))).toBe(1);
+      await store.close();
+      for (const socket of sockets) socket.destroy();
+      network.close();
+    });
+
     test("scripts that Redis forgot are sent again", async () => {
       await using redis = await startRedisWith(CONFIGURATION);
       const store = await openRedis(redis.url, silent);
@@ -140,7 +164,7 @@ describe.skipIf(redisMissing !== null)(
       let group: RedisGroup;
       beforeAll(async () => {
         group = await startSentinel();
-      }, START_MS);
+      });
       afterAll(() => group[Symbol.asyncDispose]());
 
       test("makes the replica the master, and the log goes on there", async () => {
@@ -177,7 +201,7 @@ describe.skipIf(redisMissing !== null)(
       let group: RedisGroup;
       beforeAll(async () => {
         group = await startCluster({ appendonly: "yes", appendfsync: "always" });
-      }, START_MS);
+      });
       afterAll(() => group[Symbol.asyncDispose]());
 
       test("fails in bounded time without one of its nodes, and goes on when that is back", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { openRedis } from "../../../route/store/redis.ts";
 import { SHARDS, shardOf } from "../../../route/store/redis-keys.ts";
@@ -7,7 +7,9 @@ import type { Store } from "../../../route/store/store.ts";
 import { REPOSITORY } from "../../support/process.ts";
 import { type RedisServer, redisMissing, startRedis } from "../../support/redis.ts";
 
-const START_MS = 20 * 1000;
+// Real processes are started, killed and waited for.
+setDefaultTimeout(20 * 1000);
+
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 test("a conversation's shard is always the same: it is part of the keys", () => {
@@ -28,7 +30,7 @@ describe.skipIf(redisMissing !== null)(
     beforeAll(async () => {
       redis = await startRedis();
       store = await openRedis(redis.url, silent);
-    }, START_MS);
+    });
     afterAll(async () => {
       await store.close();
       await redis[Symbol.asyncDispose]();

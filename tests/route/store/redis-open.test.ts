@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ConfigError } from "../../../common/config.ts";
 import { openRedis } from "../../../route/store/redis.ts";
 import { freePorts } from "../../support/ports.ts";
 import { redisMissing, startRedis } from "../../support/redis.ts";
+
+// Real processes are started, killed and waited for.
+setDefaultTimeout(20 * 1000);
 
 const QUICK_MS = 500;
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,9 @@ import { openSqlite } from "../../../route/store/sqlite.ts";
 import type { Store } from "../../../route/store/store.ts";
 import { RunningProcess } from "../../support/process.ts";
 import { until } from "../../support/until.ts";
+
+// Real processes are started, killed and waited for.
+setDefaultTimeout(20 * 1000);
 
 const EVERYTHING = { messages: 1_000_000, bytes: Infinity };
 const ROOM = "2m";

@@ -1,7 +1,10 @@
 /** Requests that are not what they should be: a code and a reason, and nothing stored or hurt. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { System } from "../support/system.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const KIB = 1024;
 const MAX_CONTENT_BYTES = 60 * KIB;

@@ -1,10 +1,13 @@
 /** Connections that do not keep to the protocol, or do not keep up: they end or wait, and nobody else notices. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { encodeV2, V2_COMMAND } from "../support/cim-v2-wire.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { System } from "../support/system.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const KIB = 1024;
 const LOGIN_DEADLINE_MS = 10_000;

@@ -1,13 +1,15 @@
 /** What `bun run build` makes: programs that need no other file, no Bun and no Node. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json" with { type: "json" };
 import { freePorts } from "../support/ports.ts";
-import { REPOSITORY, RunningProcess } from "../support/process.ts";
+import { PROCESS_TEST_MS, REPOSITORY, RunningProcess } from "../support/process.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const PROGRAMS = ["cim", "cim-route", "cim-server", "cim-client"];
 

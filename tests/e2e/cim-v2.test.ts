@@ -1,9 +1,12 @@
 /** Peers that speak only CIM v2, in `open` mode: the answers have its fields and no others. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { pushV2 } from "../support/cim-v2-route.ts";
 import { V2_COMMAND } from "../support/cim-v2-wire.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { System } from "../support/system.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 let system: System;
 

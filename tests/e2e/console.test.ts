@@ -1,9 +1,12 @@
 /** The console as a process: how it ends when it is told to, or when its terminal is gone. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { System } from "../support/system.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const cleanups: (() => unknown)[] = [];
 

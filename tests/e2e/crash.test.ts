@@ -1,12 +1,14 @@
 /** What is promised of messages holds whichever process is killed, under load. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join as path } from "node:path";
 import type { Client } from "../../client/sdk/client.ts";
 import { inOrder, join, Load, PASSWORD, Reader } from "../support/chat.ts";
-import { RunningProcess } from "../support/process.ts";
+import { PROCESS_TEST_MS, RunningProcess } from "../support/process.ts";
 import { received } from "../support/received.ts";
 import { System, type SystemOptions } from "../support/system.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const ENV = { CIM_MAX_MESSAGES_PER_SECOND: "100000", CIM_LOG: "silent" };
 const cleanups: (() => unknown)[] = [];

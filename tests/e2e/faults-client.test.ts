@@ -1,14 +1,16 @@
 /** What CIM v2's client gets wrong: its faults 6, 12, 13, 18, 23 and 24 (tests/README.md), on the SDK over real processes. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { dirname, join as path } from "node:path";
 import { type Client, type ConnectOptions, connect } from "../../client/sdk/client.ts";
 import { join, PASSWORD, Reader } from "../support/chat.ts";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { freePorts } from "../support/ports.ts";
-import { RunningProcess } from "../support/process.ts";
+import { PROCESS_TEST_MS, RunningProcess } from "../support/process.ts";
 import { received } from "../support/received.ts";
 import { System, type SystemOptions } from "../support/system.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const FAST = { CIM_MAX_MESSAGES_PER_SECOND: "100000" };
 const cleanups: (() => unknown)[] = [];

@@ -1,9 +1,12 @@
 /** Messages that CIM v2 loses, doubles or mixes up: its faults 1, 6–9, 11, 12, 21 (tests/README.md), as its own clients see them. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { callV2 } from "../support/cim-v2-http.ts";
 import { pushV2 } from "../support/cim-v2-route.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { System } from "../support/system.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 let system: System;
 let ann: CimV2Client;

@@ -1,8 +1,11 @@
 /** What a dead, hanging or late server does to others in CIM v2: its faults 2–5, 15 and 17 (tests/README.md). */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { System } from "../support/system.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const OPEN = { CIM_AUTH: "open" };
 

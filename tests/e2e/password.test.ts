@@ -1,12 +1,15 @@
 /** `password` mode: nobody acts as another (CIM's fault 21, tests/README.md). */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type SessionToken, Tokens } from "../../common/token.ts";
 import { encodeFrame, FrameReader } from "../../proto/frame.ts";
 import { Command, FrameSchema } from "../../proto/gen/cim_pb.ts";
 import { encodeV2, V2_COMMAND } from "../support/cim-v2-wire.ts";
+import { PROCESS_TEST_MS } from "../support/process.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { System } from "../support/system.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const SECRET = "a secret of these tests";
 const PASSWORD = "correct horse battery";

@@ -1,10 +1,12 @@
 /** The README's commands do what it says, as they are written there. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { freePorts } from "../support/ports.ts";
-import { REPOSITORY, RunningProcess } from "../support/process.ts";
+import { PROCESS_TEST_MS, REPOSITORY, RunningProcess } from "../support/process.ts";
 import { System } from "../support/system.ts";
 import { Terminal } from "../support/terminal.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const cleanups: (() => unknown)[] = [];
 

@@ -1,13 +1,15 @@
 /** Starting and stopping: what is wrong is said in one line, a stop drains, and a full disk hurts nothing. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CimV2Client } from "../support/cim-v2-client.ts";
-import { RunningProcess } from "../support/process.ts";
+import { PROCESS_TEST_MS, RunningProcess } from "../support/process.ts";
 import { System } from "../support/system.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(PROCESS_TEST_MS);
 
 const cleanups: (() => unknown)[] = [];
 

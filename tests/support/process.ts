@@ -1,12 +1,10 @@
 /** Processes of ours as an operator runs them: started, watched by what they print, ended by their id. */
-import { setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { until } from "./until.ts";
 
-// Whole processes start, stop and wait out leases: their tests take longer than Bun's 5 s. It counts for the file
-// that imports this.
-setDefaultTimeout(60_000);
+/** For setDefaultTimeout: whole processes start, stop and wait out leases, which takes longer than Bun's 5 s. */
+export const PROCESS_TEST_MS = 60 * 1000;
 
 export const REPOSITORY = join(import.meta.dir, "../..");
 

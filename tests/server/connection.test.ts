@@ -54,15 +54,23 @@ let wheel: Wheel;
 let socket: NotedSocket;
 let connection: Connection;
 let released: number;
+let sends: Uint8Array[];
 let capacity: Capacity;
 let parts: Parts;
 
 beforeEach(() => {
   now = 0;
   released = 0;
+  sends = [];
   wheel = new Wheel({ tickMs: 250, clock: () => now });
   capacity = new Capacity({ connections: 10, perAddress: 10 });
-  const uplink = { release: () => released++, ack() {}, send() {}, sync() {}, confirm() {} };
+  const uplink = {
+    release: () => released++,
+    ack() {},
+    send: (_: unknown, send: Uint8Array) => sends.push(send),
+    sync() {},
+    confirm() {},
+  };
   parts = {
     config: { auth: "password", heartbeatMs: HEARTBEAT, maxUnsentBytes: 128 * KIB },
     bootId: "b",
@@ -191,6 +199,35 @@ test("one that does not take the answers to what it asks is slow at once", () =>
   expect([...parts.meters.ended]).toEqual([["slow", 1]]);
 });
 
+test("a session that another connection took over is not released by the end of the first", () => {
+  admit();
+  const second = new Connection(parts, new NotedSocket(), capacity.enter("10.0.0.1")!);
+  admit(second);
+  connection.closed();
+  expect([socket.goodbyes, released, parts.sessions.bySession("s2") === second]).toEqual([
+    ["replaced"],
+    0,
+    true,
+  ]);
+  second.closed();
+  expect([released, parts.sessions.size]).toEqual([1, 0]);
+});
+
+test("what it keeps of what the socket read is a copy: the socket reads into the same bytes again", async () => {
+  const read = Buffer.from(encodeFrame({ cmd: Command.PING, requestId: 5n }));
+  connection.check(true);
+  connection.data(read);
+  read.fill(0);
+  admit();
+  connection.admitted();
+  expect(socket.frames.map(({ requestId }) => requestId)).toEqual([5n]);
+  const send = { case: "send" as const, value: Uint8Array.of(1, 2, 3) };
+  const next = Buffer.from(encodeFrame({ cmd: Command.CONTROL, body: send }));
+  connection.data(next);
+  next.fill(0);
+  expect(sends).toEqual([Uint8Array.of(1, 2, 3)]);
+});
+
 test("a socket that closes leaves nothing behind, also in the midst of its goodbye", () => {
   admit();
   connection.end("kicked");
@@ -216,11 +253,9 @@ test("an error of our own ends the one connection and is logged whole", () => {
   ]);
 });
 
-function admit(): void {
-  connection.check(true);
-  connection.admit(
-    new Client(connection, { userId: 2, userName: "bob", sessionId: "s2", device: "" }, parts),
-  );
+function admit(on = connection): void {
+  on.check(true);
+  on.admit(new Client(on, { userId: 2, userName: "bob", sessionId: "s2", device: "" }, parts));
 }
 
 function push(seq: number, bytes: number): void {

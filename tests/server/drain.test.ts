@@ -72,10 +72,11 @@ test("a registry and a route that do not answer hold up the end no longer than t
   expect(performance.now() - started).toBeLessThan(8000);
 }, 10_000);
 
-test("a server without anybody ends at once", async () => {
+// Waiting for somebody who never logged in takes longer than this test may.
+test("a server on which nobody is logged in ends at once", async () => {
   const cim = await openTestServer();
   const mute = await cim.connect();
   await cim.server.close();
   await mute.ended;
   await cim.route.go();
-}, 10_000);
+}, 2000);

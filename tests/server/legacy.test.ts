@@ -81,6 +81,7 @@ test("the next of a conversation is live, one that was written before is not wri
     "MESSAGE two",
     "MESSAGE three",
   ]);
+  expect(cim.route.items.map(({ body }) => body.case)).not.toContain("sync");
 });
 
 test("what was missed before a live message comes first, as kept ones, one frame for each run of a sender", async () => {
@@ -169,6 +170,8 @@ test("a reader that stands still is written no more than fits, and reads on from
   bob.pause();
   const texts = Array.from({ length: 400 }, (_, i) => `${i} ${"x".repeat(20_000)}`);
   for (const text of texts) await write("p2p:1:2", { userIds: [2n] }, text);
+  // Nothing is fetched that could not be written.
+  expect(cim.route.items.map(({ body }) => body.case)).not.toContain("sync");
   bob.resume();
   const got: string[] = [];
   while (got.length < texts.length) {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -124,6 +125,37 @@ test("a WebSocket that says something in text, or too much at once, is closed", 
     await closed;
   }
 });
+
+test("a WebSocket that nobody reads takes no more than the limit, as a TCP connection does", async () => {
+  await using cim = await openTestServer({ CIM_AUTH: "open" });
+  const socket = await upgraded(cim.httpPort);
+  socket.write(masked(encodeFrame({ requestId: 2n, text: "bob" })));
+  await cim.route.next("adopt");
+  socket.pause();
+  const push = JSON.stringify({ userId: 2, msg: "x".repeat(50_000) });
+  const codes = new Set<string>();
+  for (let i = 0; i < 400 && !codes.has("8000"); i++) {
+    const answer = await fetch(`${cim.httpUrl}/sendMsg`, { method: "POST", body: push });
+    codes.add((await answer.json()).code);
+  }
+  expect(codes).toContain("8000");
+  socket.destroy();
+});
+
+/** A WebSocket that can be left unread, which the client of the platform cannot. */
+async function upgraded(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  const headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13";
+  const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+  socket.write(`GET ${WEBSOCKET_PATH} HTTP/1.1\r\nHost: x\r\n${headers}\r\n${key}\r\n\r\n`);
+  await new Promise((resolve) => socket.once("data", resolve));
+  return socket;
+}
+
+/** One binary message of less than 126 bytes as a client frames it (RFC 6455, 5.2), with a mask of zeros. */
+function masked(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(0x82, 0x80 | bytes.length, 0, 0, 0, 0), bytes]);
+}
 
 async function webSocket(port: number) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${WEBSOCKET_PATH}`);

@@ -75,11 +75,13 @@ test("the next of a conversation is live, one that was written before is not wri
   const bob = await cim.v2(2);
   for (const text of ["one", "two", "three"]) await write("p2p:1:2", { userIds: [2n] }, text);
   await cim.route.push(cim.httpPort, delivery("p2p:1:2", 2, "two", { userIds: [2n] }));
-  await bob.ping();
-  expect(bob.frames.map(({ cmd, text }) => `${Command[cmd]} ${text}`)).toEqual([
+  await write("p2p:1:2", { userIds: [2n] }, "four");
+  const frames = [await bob.next(), await bob.next(), await bob.next(), await bob.next()];
+  expect(frames.map(({ cmd, text }) => `${Command[cmd]} ${text}`)).toEqual([
     "MESSAGE one",
     "MESSAGE two",
     "MESSAGE three",
+    "MESSAGE four",
   ]);
   expect(cim.route.items.map(({ body }) => body.case)).not.toContain("sync");
 });

@@ -1,6 +1,6 @@
 /**
  * A program of many clients that chat with each other and with everyone: `bun crowd.ts <settings as JSON>`. It takes
- * a word a line, "chat", "quiet" and "leave", and says when it has done so. Made to be killed and started again.
+ * a numbered word a line, "1 chat", "2 quiet" and "3 leave", and says when it has done so. Made to be killed and started again.
  */
 import { createInterface } from "node:readline";
 import type { Answers } from "../../route/api.ts";
@@ -28,11 +28,16 @@ const MAX_PENDING = 20;
 /** Of the accounts after one's own, whom one talks to, and of whom one hears for the same reason. */
 const FRIENDS = [1, 2, 37];
 const MAX_BURST = 5;
+/** More than one frame holds; one burst in so many. */
+const LARGE_BURST = 80;
+const LARGE_BURST_EVERY = 200;
+/** One in so many comes over a WebSocket. */
+const WEBSOCKET_EVERY = 4;
 /** One in so many reads slowly, and one message in so many is large. */
 const SLOW_EVERY = 15;
 const SLOW_MS = 5;
 const LARGE_EVERY = 100;
-const LARGE_CHARACTERS = 12_000;
+const LARGE_CHARACTERS = 30_000;
 const SMALL_CHARACTERS = 200;
 const LOGIN_RETRY_MS = 200;
 
@@ -53,15 +58,17 @@ const words: Record<string, () => Promise<void>> = {
   },
   async quiet() {
     if (chatting) clearInterval(chatting);
+    chatting = null;
     await Promise.all(members.map((member) => member.quiet()));
   },
   async leave() {
     await Promise.all(members.map((member) => member.leave()));
   },
 };
-for await (const word of createInterface({ input: process.stdin })) {
+for await (const line of createInterface({ input: process.stdin })) {
+  const [number, word] = line.split(" ") as [string, string];
   await words[word]!();
-  console.log(`done: ${word}`);
+  console.log(`done ${number}: ${word}`);
   if (word === "leave") break;
 }
 process.exit(0);
@@ -70,7 +77,8 @@ async function join(account: Account, index: number): Promise<Member> {
   const past = pasts.get(account.userName)!;
   past.token ??= await firstToken(account);
   const slowMs = (first + index) % SLOW_EVERY === 0 ? SLOW_MS : 0;
-  return Member.join({ routeUrl: settings.routeUrl, account, journal, slowMs }, past);
+  const overWebSocket = (first + index) % WEBSOCKET_EVERY === 0;
+  return Member.join({ routeUrl: settings.routeUrl, account, journal, slowMs, overWebSocket }, past);
 }
 
 /** As a backend gets one for its user: with the API key, without a password. */
@@ -99,7 +107,8 @@ function chat(): void {
     const forward = random.next() < 0.5;
     // Half of it the other way round, so that both sides of a conversation write.
     const back = accounts[(first + index - random.pick(FRIENDS) + accounts.length) % accounts.length]!;
-    const burst = random.between(1, Math.min(MAX_BURST, left));
+    const isLarge = random.between(1, LARGE_BURST_EVERY) === 1;
+    const burst = isLarge ? LARGE_BURST : random.between(1, Math.min(MAX_BURST, left));
     left -= burst;
     const member = members[index]!;
     if (member.pending >= MAX_PENDING) continue;

@@ -21,6 +21,8 @@ interface Crowd {
   process: RunningProcess;
   journal: JournalReader;
   output: string;
+  /** Words it was told; each answer names its own. */
+  words: number;
 }
 
 export class Crowds {
@@ -45,7 +47,7 @@ export class Crowds {
       const own = { first: i * count, count, seed: seed + i, journal };
       const settings = { ...shared, ...own, toOne: toOne / processes, toAll: toAll / processes };
       const process = launch(settings);
-      crowds.#crowds.push({ settings, process, journal: new JournalReader(journal), output: "" });
+      crowds.#crowds.push({ settings, process, journal: new JournalReader(journal), output: "", words: 0 });
     }
     await Promise.all(crowds.#crowds.map(({ process }) => process.printed(/^ready$/m, READY_MS)));
     return crowds;
@@ -61,7 +63,7 @@ export class Crowds {
 
   chat(): void {
     this.#chatting = true;
-    for (const { process } of this.#crowds) process.type("chat");
+    for (const crowd of this.#crowds) tell(crowd, "chat");
   }
 
   /** Resolves when each message that was sent has its outcome. */
@@ -82,7 +84,7 @@ export class Crowds {
     await Bun.sleep(downMs);
     crowd.process = launch({ ...crowd.settings, seed: crowd.settings.seed + 1000 });
     await crowd.process.printed(/^ready$/m, READY_MS);
-    if (this.#chatting) crowd.process.type("chat");
+    if (this.#chatting) tell(crowd, "chat");
   }
 
   /** Tells the ledger what happened since the last call. */
@@ -100,10 +102,19 @@ export class Crowds {
   }
 
   async #say(word: string): Promise<void> {
-    for (const { process } of this.#crowds) process.type(word);
-    const said = new RegExp(`^done: ${word}$`, "m");
-    await Promise.all(this.#crowds.map(({ process }) => process.printed(said, READY_MS)));
+    await Promise.all(
+      this.#crowds.map((crowd) => {
+        const number = tell(crowd, word);
+        return crowd.process.printed(new RegExp(`^done ${number}: ${word}$`, "m"), READY_MS);
+      }),
+    );
   }
+}
+
+function tell(crowd: Crowd, word: string): number {
+  crowd.words++;
+  crowd.process.type(`${crowd.words} ${word}`);
+  return crowd.words;
 }
 
 function launch(settings: CrowdSettings): RunningProcess {

@@ -11,6 +11,8 @@ const HELP = `bun run chaos: kills, hangs, drains and cuts while clients chat, a
   --seed N          repeats a run's faults and traffic (default: a new one)
   --minutes M       how long faults are made (2); then everything settles
   --faults N        how many faults, instead of how long
+  --at-once N       how many faults at the same time (1)
+  --env NAME=VALUE  a setting of every role; any number of them
   --engines E       embedded, or distributed: Redis and ZooKeeper (embedded)
   --clients N       (300)
   --servers N       (3)
@@ -26,6 +28,8 @@ const { values } = parseArgs({
     seed: { type: "string" },
     minutes: { type: "string", default: "2" },
     faults: { type: "string" },
+    "at-once": { type: "string", default: "1" },
+    env: { type: "string", multiple: true, default: [] },
     engines: { type: "string", default: "embedded" },
     clients: { type: "string", default: "300" },
     servers: { type: "string", default: "3" },
@@ -53,6 +57,8 @@ const report = await runChaos({
   engines,
   minutes: number("minutes"),
   faults: values.faults === undefined ? null : number("faults"),
+  atOnce: number("at-once"),
+  env: Object.fromEntries(values.env.map((setting) => setting.split(/=(.*)/s).slice(0, 2))),
   routes: engines === "embedded" ? 1 : values.routes === undefined ? 3 : number("routes"),
   servers: number("servers"),
   clients: number("clients"),
@@ -69,7 +75,7 @@ else if (values.directory === undefined) await rm(directory, { recursive: true }
 process.exit(report.violationCount === 0 ? 0 : 1);
 
 function number(
-  name: "seed" | "minutes" | "faults" | "clients" | "servers" | "routes" | "to-one" | "to-all",
+  name: "seed" | "minutes" | "faults" | "clients" | "servers" | "routes" | "at-once" | "to-one" | "to-all",
 ): number {
   const value = Number(values[name]);
   if (Number.isFinite(value) && value >= 0) return value;

@@ -1,6 +1,7 @@
 /** One client of a crowd: connected for as long as its process lives, keeping a journal of all it does. */
 
 import { type Client, connect, type Message } from "../../client/sdk/client.ts";
+import { websocket } from "../../client/sdk/websocket.ts";
 import { backoffMs } from "../../common/backoff.ts";
 import { ALL, p2p } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
@@ -17,6 +18,7 @@ export interface MemberOptions {
   journal: Journal;
   /** Milliseconds its application takes for each message. */
   slowMs: number;
+  overWebSocket: boolean;
 }
 
 /** What an earlier process left behind: its journal, read again. */
@@ -58,7 +60,7 @@ export class Member {
 
   /** Connects with the token of its past, and sends again what has no outcome, with the same ids. */
   static async join(options: MemberOptions, past: Past): Promise<Member> {
-    const { account, journal, routeUrl, slowMs } = options;
+    const { account, journal, routeUrl, slowMs, overWebSocket } = options;
     const client = await connect({
       routeUrl,
       userName: account.userName,
@@ -67,6 +69,7 @@ export class Member {
       backoff: (attempt) => backoffMs(attempt, Math.random(), BACKOFF),
       // How far it got is the journal itself, in which a message stands before the SDK is told that it is done with.
       cursors: { load: async () => past.cursors, save: async () => {} },
+      ...(overWebSocket && { transport: websocket }),
       ...(slowMs > 0 && { maxUnread: MAX_UNREAD_SLOW }),
     });
     const member = new Member(options, past, client);

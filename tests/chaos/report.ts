@@ -12,6 +12,10 @@ export interface Settings {
   /** How long faults are made; or how many, whatever that takes. */
   minutes: number;
   faults: number | null;
+  /** Faults in each wave. */
+  atOnce: number;
+  /** Settings of every role beyond those of a run. */
+  env: Record<string, string>;
   routes: number;
   servers: number;
   clients: number;
@@ -37,8 +41,8 @@ export interface Report {
   faults: FaultRecord[];
   counts: Counts & { lost: number; twice: number; outOfOrder: number };
   durationMs: number;
-  /** How long it took after the last message until everyone had everything. */
-  settledMs: number | null;
+  /** Each time all fell silent: how long it took, once all was whole, until everyone had everything. */
+  settledMs: number[];
   violationCount: number;
   violations: (Violation & { around: string[] })[];
 }

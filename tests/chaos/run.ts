@@ -7,8 +7,8 @@ import { Crowds } from "./crowds.ts";
 import { FAULTS, type Fault, type Scene } from "./faults.ts";
 import { Ledger, type Violation } from "./ledger.ts";
 import type { Account } from "./member.ts";
-import { Random } from "./random.ts";
 import { around, type FaultRecord, machine, type Report, type Settings, versions } from "./report.ts";
+import { reasonAgainst, storm } from "./storm.ts";
 import { World } from "./world.ts";
 
 export interface RunOptions extends Settings {
@@ -17,18 +17,16 @@ export interface RunOptions extends Settings {
   say(line: string): void;
 }
 
-/** How long it may take, when nothing is broken any more, until everyone has everything. */
-const SETTLE_MS = 60_000;
-const CALM_MS = { lowest: 500, highest: 3000 };
 const READ_EVERY_MS = 250;
 const MAX_EXPLAINED = 20;
 const OBSERVER = "observer";
 
 export async function runChaos(options: RunOptions): Promise<Report> {
-  const { directory, engines, seed } = options;
+  const { directory, say, ...settings } = options;
+  const { engines } = settings;
   await mkdir(directory, { recursive: true });
   const startedAt = performance.now();
-  const world = await World.start({ ...options, env: { CIM_LOG: "info" } });
+  const world = await World.start({ ...options, env: { CIM_LOG: "info", ...settings.env } });
   const accounts = await enrol(world, options.clients);
   const ledger = new Ledger(new Map(accounts.map(({ userId, userName }) => [userId, userName])));
   const crowds = await Crowds.start({
@@ -40,16 +38,13 @@ export async function runChaos(options: RunOptions): Promise<Report> {
   const reading = setInterval(() => crowds.report(ledger), READ_EVERY_MS);
   const faults: FaultRecord[] = [];
   const blame = (kind: Violation["kind"], text: string) => {
-    options.say(`VIOLATION ${kind}: ${text}`);
+    say(`VIOLATION ${kind}: ${text}`);
     ledger.violations.push({ kind, text, at: Date.now() });
   };
-  let settledMs: number | null = null;
+  const settledMs: number[] = [];
   try {
-    options.say(`${accounts.length} clients chat; journals and logs in ${directory}`);
-    crowds.chat();
-    await breakThings(options, { world, crowds, random: new Random(seed), blame }, faults);
-    await crowds.quiet();
-    settledMs = await settle(crowds, ledger);
+    say(`${accounts.length} clients chat; journals and logs in ${directory}`);
+    await storm({ settings, world, crowds, ledger, blame, faults, settledMs, say });
     await checkPresence(world, crowds, accounts, blame);
   } catch (error) {
     blame("process", (error as Error).stack ?? String(error));
@@ -62,14 +57,13 @@ export async function runChaos(options: RunOptions): Promise<Report> {
   crowds.report(ledger);
   ledger.close();
   const explained = ledger.violations.slice(0, MAX_EXPLAINED);
-  const { engines: _, directory: __, say: ___, ...settings } = options;
   const count = (...kinds: Violation["kind"][]) =>
     ledger.violations.filter(({ kind }) => kinds.includes(kind)).length;
   return {
     machine: machine(),
     versions: await versions(engines),
-    settings: { engines, ...settings },
-    leftOut: Object.fromEntries(FAULTS.flatMap((fault) => reasonAgainst(fault, world))),
+    settings,
+    leftOut: Object.fromEntries(FAULTS.flatMap((fault) => leftOut(fault, world))),
     faults,
     counts: {
       ...ledger.counts,
@@ -84,53 +78,9 @@ export async function runChaos(options: RunOptions): Promise<Report> {
   };
 }
 
-function reasonAgainst(fault: Fault, world: World): [string, string][] {
-  const reason = fault.impossible?.(world) ?? null;
+function leftOut(fault: Fault, world: World): [string, string][] {
+  const reason = reasonAgainst(fault, world);
   return reason === null ? [] : [[fault.name, reason]];
-}
-
-/** All faults in an order that the seed gives, then all again in another. */
-async function breakThings(options: RunOptions, scene: Scene, faults: FaultRecord[]): Promise<void> {
-  const { world, random } = scene;
-  const possible = FAULTS.filter((fault) => reasonAgainst(fault, world).length === 0);
-  const endAt = performance.now() + options.minutes * 60_000;
-  const isOver = () =>
-    options.faults === null ? performance.now() >= endAt : faults.length >= options.faults;
-  for (let left: Fault[] = []; !isOver(); ) {
-    if (left.length === 0) left = random.shuffled(possible);
-    const fault = left.pop()!;
-    await Bun.sleep(random.between(CALM_MS.lowest, CALM_MS.highest));
-    const at = new Date();
-    const record: FaultRecord = {
-      name: fault.name,
-      what: "did not end",
-      at: at.toISOString(),
-      durationMs: 0,
-    };
-    faults.push(record);
-    try {
-      record.what = await fault.run(scene);
-      await world.healthy();
-    } finally {
-      record.durationMs = Date.now() - at.getTime();
-      options.say(`${record.at} ${record.name}: ${record.what}; whole again after ${record.durationMs} ms`);
-    }
-  }
-}
-
-/** Resolves when everyone has everything; answers how long that took, or null when it did not come to that. */
-async function settle(crowds: Crowds, ledger: Ledger): Promise<number | null> {
-  const since = performance.now();
-  const isSettled = () => {
-    crowds.report(ledger);
-    return ledger.missing(1).length === 0;
-  };
-  try {
-    await until("everyone has everything", isSettled, SETTLE_MS);
-    return Math.round(performance.now() - since);
-  } catch {
-    return null;
-  }
 }
 
 /** Everyone is online, and after a logout nobody is. */

@@ -65,7 +65,7 @@ describe.skipIf(nginx === null)(nginx === null ? "no nginx here" : "behind nginx
       CIM_ROUTE_PORT: String(port),
       CIM_STORE: "memory:",
       CIM_DATA: join(directory, String(port)),
-      CIM_SECRET: "a secret of this test",
+      CIM_SECRET: "the-secret-of-this-test",
       CIM_TRUSTED_PROXIES: "1",
       CIM_LOG: "warn",
     };

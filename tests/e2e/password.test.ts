@@ -11,7 +11,7 @@ import { System } from "../support/system.ts";
 
 setDefaultTimeout(PROCESS_TEST_MS);
 
-const SECRET = "a secret of these tests";
+const SECRET = "the-secret-of-these-tests";
 const PASSWORD = "correct horse battery";
 const MAX_FAILED_LOGINS = 4;
 
@@ -63,7 +63,7 @@ const PROOFS: Record<string, { proof: () => Promise<string | null>; code: string
   "a token with a bent signature": { proof: async () => bent(ann.token), code: "9110" },
   "a token whose user was changed": { proof: async () => withUser(bob.token, ann.userId), code: "9110" },
   "a token signed with another secret": {
-    proof: async () => changed("another secret altogether", {}),
+    proof: async () => changed("another-secret-altogether", {}),
     code: "9110",
   },
   "a service token": {

@@ -153,6 +153,18 @@ export function sessionsContract(name: string, open: () => Promise<Store>): void
       ]);
     });
 
+    test("page by page everyone is listed, however ids lie", async () => {
+      // Many of a kind that a driver might keep together, and some that lie between and beyond.
+      const users = [...Array.from({ length: 40 }, (_, i) => (i + 1) * 256), 3, 300, 2000, 5001, 50_000];
+      await Promise.all(users.map((userId) => store.sessions.put(session({ userId }), null)));
+      const listed: number[] = [];
+      for (let page = await store.sessions.list(0, 20); page.length > 0; ) {
+        listed.push(...page.map(({ userId }) => userId));
+        page = await store.sessions.list(listed.at(-1)!, 20);
+      }
+      expect(listed).toEqual(users.toSorted((a, b) => a - b));
+    });
+
     test("a user whose last session is gone is no longer listed", async () => {
       await store.sessions.put(session({ slot: "a", sessionId: "a" }), null);
       await store.sessions.put(session({ slot: "b", sessionId: "b" }), null);

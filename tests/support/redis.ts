@@ -148,16 +148,12 @@ export async function startSentinel(): Promise<RedisGroup> {
 
 /** A Cluster of three masters; `options` are lines of their configuration. */
 export async function startCluster(options: Record<string, string> = {}): Promise<RedisGroup> {
-  const ports = await freePorts(3);
+  // Each node also needs a port for the others, by default 10000 above its own, where nobody asked whether it is free.
+  const ports = await freePorts(6);
+  const settings = { save: "", appendonly: "no", "cluster-enabled": "yes", "cluster-node-timeout": "2000" };
   const servers = await Promise.all(
-    ports.map((port) =>
-      prepare(port, {
-        save: "",
-        appendonly: "no",
-        "cluster-enabled": "yes",
-        "cluster-node-timeout": "2000",
-        ...options,
-      }),
+    [0, 1, 2].map((i) =>
+      prepare(ports[i]!, { ...settings, "cluster-port": String(ports[i + 3]), ...options }),
     ),
   );
   await Promise.all(servers.map((server) => server.start()));
@@ -165,7 +161,7 @@ export async function startCluster(options: Record<string, string> = {}): Promis
   for (const [i, server] of servers.entries()) {
     const last = Math.min((i + 1) * share, CLUSTER_SLOTS) - 1;
     await server.ask("CLUSTER", "ADDSLOTSRANGE", i * share, last);
-    if (i > 0) await server.ask("CLUSTER", "MEET", "127.0.0.1", servers[0]!.port);
+    if (i > 0) await server.ask("CLUSTER", "MEET", "127.0.0.1", ports[0]!, ports[3]!);
   }
   for (const server of servers) {
     await until(`all of the Cluster know it is whole: ${server.host}`, async () => {

@@ -142,6 +142,27 @@ describe.skipIf(redisMissing !== null)(
       expect(expiring.length).toBe(2);
     });
 
+    test("retention looks at a conversation again when its oldest message is due", async () => {
+      const drafts = [10, 20, 30].map((at) => ({
+        conversation: "all",
+        senderId: 1,
+        messageId: `m${at}`,
+        at,
+        bytes: new Uint8Array(),
+      }));
+      await store.log.append(drafts);
+      await store.log.trim(15, 100);
+      const due = await redis.ask("ZSCORE", `cim:oldest:{c${shardOf("all")}}`, "all");
+      expect(Number(due)).toBe(20);
+    });
+
+    test("what is counted of someone who never pauses stays within the limit", async () => {
+      let counted = 0;
+      while (counted < 12) if ((await store.throttle.take("a", 3, 5)) === 0) counted++;
+      const [key] = (await keys()).filter((key) => key.startsWith("cim:throttle:"));
+      expect(await redis.ask("LLEN", key!)).toBeLessThanOrEqual(3);
+    });
+
     test("no name or text a user chooses becomes part of a key", async () => {
       const evil = "evil{u1}\n*";
       const { account } = await store.accounts.register(evil, evil);
@@ -179,6 +200,7 @@ describe.skipIf(redisMissing !== null)(
       ]);
       await store.cursors.ack([{ userId, slot: "", conversation: `p2p:${userId}:77`, seq: 1 }]);
       await store.throttle.take("a", 1, 1000);
+      await store.locks.take(`v2:${userId}`, "holder", 1000);
       await redis.ask("SET", "cim:version", 1);
       await redis.ask("SET", "cim:probe", 1);
       const forms = (await keys()).map((key) =>

@@ -84,18 +84,14 @@ export class RedisServer {
 /** One Redis; `options` are lines of its configuration. By default it keeps nothing on disk. */
 export async function startRedis(options: Record<string, string> = {}): Promise<RedisServer> {
   const [port] = await freePorts(1);
-  const server = await prepare(port!, { save: "", appendonly: "no", ...options });
-  await server.start();
-  return server;
+  return started(await prepare(port!, { save: "", appendonly: "no", ...options }));
 }
 
 /** One Redis that reads a configuration file, but for the port and the directory. */
 export async function startRedisWith(file: string): Promise<RedisServer> {
   const [port] = await freePorts(1);
   const directory = await mkdtemp(join(tmpdir(), "cim-redis-"));
-  const server = new RedisServer(directory, port!, [file, "--port", String(port), "--dir", directory]);
-  await server.start();
-  return server;
+  return started(new RedisServer(directory, port!, [file, "--port", String(port), "--dir", directory]));
 }
 
 /** Several servers that a client reaches by one URL. */
@@ -120,8 +116,9 @@ export class RedisGroup {
 export async function startSentinel(): Promise<RedisGroup> {
   const [first, second, sentinel] = await freePorts(3);
   const settings = { save: "", appendonly: "no", "repl-diskless-sync-delay": "0" };
-  const master = await prepare(first!, settings);
-  const replica = await prepare(second!, { ...settings, replicaof: `127.0.0.1 ${first}` });
+  await using parts = new AsyncDisposableStack();
+  const master = parts.use(await prepare(first!, settings));
+  const replica = parts.use(await prepare(second!, { ...settings, replicaof: `127.0.0.1 ${first}` }));
   await Promise.all([master.start(), replica.start()]);
   await until("the replica follows", async () =>
     /master_link_status:up/.test(String(await replica.ask("INFO", "replication"))),
@@ -138,11 +135,12 @@ export async function startSentinel(): Promise<RedisGroup> {
     "",
   ];
   await Bun.write(file, lines.join("\n"));
-  const watcher = new RedisServer(directory, sentinel!, [file, "--sentinel"]);
+  const watcher = parts.use(new RedisServer(directory, sentinel!, [file, "--sentinel"]));
   await watcher.start();
   await until("the Sentinel knows the replica", async () =>
     /slaves=1/.test(String(await watcher.ask("INFO", "sentinel"))),
   );
+  parts.move();
   return new RedisGroup(`redis+sentinel://127.0.0.1:${sentinel}/mymaster`, [master, replica], [watcher]);
 }
 
@@ -156,6 +154,8 @@ export async function startCluster(options: Record<string, string> = {}): Promis
       prepare(ports[i]!, { ...settings, "cluster-port": String(ports[i + 3]), ...options }),
     ),
   );
+  await using parts = new AsyncDisposableStack();
+  for (const server of servers) parts.use(server);
   await Promise.all(servers.map((server) => server.start()));
   const share = Math.ceil(CLUSTER_SLOTS / servers.length);
   for (const [i, server] of servers.entries()) {
@@ -169,7 +169,17 @@ export async function startCluster(options: Record<string, string> = {}): Promis
       return /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info);
     });
   }
+  parts.move();
   return new RedisGroup(`redis+cluster://${servers.map(({ host }) => host).join(",")}`, servers);
+}
+
+/** Started, or gone. */
+async function started(server: RedisServer): Promise<RedisServer> {
+  await using parts = new AsyncDisposableStack();
+  parts.use(server);
+  await server.start();
+  parts.move();
+  return server;
 }
 
 async function prepare(port: number, options: Record<string, string>): Promise<RedisServer> {

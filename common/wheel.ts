@@ -20,14 +20,20 @@ export interface WheelOptions {
 }
 
 const DEFAULT_TICK_MS = 250;
+/** A step longer than so many ticks counts as this: see `now`. */
+const MAX_STEP_TICKS = 4;
 /** A deadline beyond all slots is asked for again when the last of them comes round. */
 const SLOTS = 512;
 
 export class Wheel {
   readonly tickMs: number;
-  /** The time as of the last `advance`: what to note as the time of an event, for next to nothing. */
+  /**
+   * The time as of the last `advance`: what to note as the time of an event, for next to nothing. A standstill of the
+   * whole process does not count: what others did meanwhile waits to be read, and they must not expire before it is.
+   */
   now: number;
   readonly #clock: () => number;
+  #advanced: number;
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set());
   /** The tick up to which everything has been looked at. */
   #tick: number;
@@ -35,7 +41,7 @@ export class Wheel {
   constructor({ tickMs = DEFAULT_TICK_MS, clock = () => performance.now() }: WheelOptions = {}) {
     this.tickMs = tickMs;
     this.#clock = clock;
-    this.now = clock();
+    this.now = this.#advanced = clock();
     this.#tick = Math.floor(this.now / tickMs);
   }
 
@@ -52,12 +58,12 @@ export class Wheel {
     item.slot = -1;
   }
 
-  /** Brings the wheel up to the clock, and expires what is due. */
+  /** Goes on to what the clock shows, and expires what is due. */
   advance(): void {
-    this.now = this.#clock();
+    const before = this.#advanced;
+    this.#advanced = this.#clock();
+    this.now += Math.min(this.#advanced - before, MAX_STEP_TICKS * this.tickMs);
     const tick = Math.floor(this.now / this.tickMs);
-    // After a long standstill one round sees every slot.
-    this.#tick = Math.max(this.#tick, tick - SLOTS);
     while (this.#tick < tick) this.#turn(++this.#tick % SLOTS);
   }
 

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 /** Connections of one address; shared by them. */
 export interface Address {
   readonly text: string;
+  /** Loopback has no limit of its own. */
+  readonly limited: boolean;
   connections: number;
 }
 
@@ -38,18 +40,17 @@ export class Capacity {
   /** Counts a connection in; null when there is not even the room to tell it that there is none. */
   enter(text: string): { address: Address; refusal: string | null } | null {
     const known = this.#addresses.get(text);
-    const address = known ?? { text, connections: 0 };
-    const counted = !isLoopback(text);
+    const address = known ?? { text, limited: !isLoopback(text), connections: 0 };
     const { connections, perAddress } = this.#limits;
     if (this.open >= connections + TURNED_AWAY_AT_ONCE) return null;
-    if (counted && address.connections >= perAddress * 2) return null;
+    if (address.limited && address.connections >= perAddress * 2) return null;
     this.open++;
     address.connections++;
     if (!known) this.#addresses.set(text, address);
     if (this.closed) return { address, refusal: "the server is shutting down" };
     if (this.open > connections)
       return { address, refusal: `${connections} connections, which is the limit` };
-    if (counted && address.connections > perAddress)
+    if (address.limited && address.connections > perAddress)
       return { address, refusal: `${perAddress} connections from ${text}, which is the limit` };
     return { address, refusal: null };
   }

@@ -151,6 +151,7 @@ export class Connection implements Sink, Timed {
   check(isOurs: boolean): void {
     this.isOurs = isOurs;
     this.#state = "checking";
+    this.#since = this.#parts.wheel.now;
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
   }
 

@@ -1,5 +1,5 @@
 /** The page: the way in, or the chat. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Conversation } from "./conversation.tsx";
 import { Elsewhere } from "./elsewhere.tsx";
 import { Sidebar } from "./sidebar.tsx";
@@ -19,8 +19,20 @@ function Messenger({ chat }: Ui) {
   const [inList, setInList] = useState(true);
   const pick = (thread: Thread) => {
     chat.show(thread);
+    // So that a phone's own way back leads to the list.
+    if (inList) history.pushState(null, "");
     setInList(false);
   };
+  useEffect(() => {
+    const back = () => setInList(true);
+    addEventListener("popstate", back);
+    return () => removeEventListener("popstate", back);
+  }, []);
+  useEffect(() => {
+    const onPhone = matchMedia("(max-width: 46rem)").matches;
+    const next = onPhone ? (inList ? ".row[aria-current]" : ".back") : "textarea";
+    document.querySelector<HTMLElement>(next)?.focus();
+  }, [inList, chat.open]);
   const isElsewhere = chat.link.state === "elsewhere";
   return (
     <>
@@ -28,7 +40,7 @@ function Messenger({ chat }: Ui) {
         <StatusBar />
         <Sidebar onPick={pick} />
         {chat.open && (
-          <Conversation key={chat.open.conversation} thread={chat.open} onBack={() => setInList(true)} />
+          <Conversation key={chat.open.conversation} thread={chat.open} onBack={() => history.back()} />
         )}
       </div>
       {isElsewhere && <Elsewhere />}

@@ -228,8 +228,8 @@ export class Chat {
 
   async refreshPeople(more = false): Promise<void> {
     const client = this.#client;
-    if (!client || !this.me || this.link.state !== "ready") return;
     const { people } = this;
+    if (!client || !this.me || this.link.state !== "ready" || people.refreshing) return;
     const me = this.me.userId;
     await (more ? people.showMore(client, me) : people.refresh(client, me)).catch(() => {});
     this.#options.changed();
@@ -324,9 +324,16 @@ export class Chat {
     const thread = this.#thread(message.conversation, message.own ? undefined : message.sender);
     thread.add(message, true);
     if (message.own) this.#options.memory.dropUnsent(this.me!.userId, message.messageId);
-    else this.people.online.set(message.sender.userId, true);
+    else this.#noticed(message.sender.userId, true);
     if (thread !== this.open) thread.trim();
     this.#options.changed();
+  }
+
+  /** If that is news, there may be more. */
+  #noticed(userId: number, online: boolean): void {
+    if (this.people.online.get(userId) === online) return;
+    this.people.online.set(userId, online);
+    void this.refreshPeople();
   }
 
   #told(status: Status): void {
@@ -374,7 +381,7 @@ export class Chat {
       (receipt) => {
         memory.dropUnsent(client.userId, messageId);
         thread.accepted(entry, receipt);
-        if (thread.peer) this.people.online.set(thread.peer.userId, receipt.receiverOnline);
+        if (thread.peer) this.#noticed(thread.peer.userId, receipt.receiverOnline);
         changed();
       },
       (error: Error) => {

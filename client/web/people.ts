@@ -12,13 +12,18 @@ export const PAGE_PEOPLE = 50;
 export class People {
   list: User[] = [];
   more = false;
+  /** Whether they are being asked for. */
+  refreshing = false;
   /** What is known of accounts, also from what happens in conversations. */
   readonly online = new Map<number, boolean>();
   #wanted = PAGE_PEOPLE;
 
   /** Looks again, as far as was looked before. */
   async refresh(source: PeopleSource, me: number): Promise<void> {
-    const { list, more } = await take(source.onlineUsers({}), this.#wanted, me);
+    this.refreshing = true;
+    const { list, more } = await take(source.onlineUsers({}), this.#wanted, me).finally(() => {
+      this.refreshing = false;
+    });
     for (const { userId } of list) this.online.set(userId, true);
     if (!more) {
       const here = new Set(list.map(({ userId }) => userId));

@@ -8,7 +8,7 @@ import { SettingsButtons } from "./settings-buttons.tsx";
 import type { Thread } from "./thread.ts";
 import { useUi } from "./ui.ts";
 
-const REFRESH_MS = 15 * 1000;
+const REFRESH_MS = 10 * 1000;
 const TYPING_MS = 250;
 
 export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
@@ -55,7 +55,7 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
         <ul aria-labelledby="people-title">
           {strangers.map((user) => (
             <li key={user.userId}>
-              <button type="button" class="row" onClick={() => pick(chat.thread(user))}>
+              <button type="button" class="row person" onClick={() => pick(chat.thread(user))}>
                 <Avatar user={user} online={chat.people.online.get(user.userId)} />
                 <bdi class="name">{nameOf(user, texts)}</bdi>
               </button>

@@ -5,7 +5,7 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 export const en: Texts = {
   language: "en",
   otherLanguage: "中文",
-  tagline: "Messages that arrive, once and in order.",
+  tagline: "Every message arrives. Once, and in order.",
   signIn: "Sign in",
   createAccount: "Create account",
   userName: "Name",
@@ -37,7 +37,7 @@ export const en: Texts = {
   showMore: "Show more",
   nobodyOnline: "Nobody else right now",
   nobodyFound: "Nobody by that name",
-  searchChats: "Search people and conversations",
+  searchChats: "Search people and chats",
   searchMessages: "Search in this conversation",
   searchFurther: "Search further back",
   searching: "Searching…",

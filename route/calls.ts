@@ -55,7 +55,8 @@ export function calls(parts: CallsParts): Calls {
 
     async offLine({ userId }, { caller }) {
       await callers.mayActFor(caller, userId);
-      await presence.logout(userId, caller.kind === "user" ? caller.session.sessionId : null);
+      if (caller.kind === "nobody") await presence.calledOver(userId);
+      else await presence.logout(userId, caller.kind === "user" ? caller.session.sessionId : null);
       return { dataBody: null };
     },
 

@@ -6,7 +6,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Batcher } from "../common/batch.ts";
 import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
-import { addressOf, type ServerInstance } from "../common/registry/registry.ts";
+import { addressOf, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
 import { type DownlinkItem, DownlinkItemSchema, DownlinkSchema } from "../proto/gen/link_pb.ts";
 import { decodeMessage } from "../proto/message.ts";
@@ -14,6 +14,7 @@ import type { GoodbyeReason } from "../proto/status.ts";
 import { Sight } from "./sight.ts";
 import type { Log, Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
+import type { V2Servers } from "./v2-servers.ts";
 
 /** A message marked longer than this is taken up by whoever sees it: the route that accepted it may be dead. */
 export const TAKE_OVER_MS = 2 * 1000;
@@ -47,6 +48,8 @@ export interface Downlinks {
 export interface DeliverParts {
   log: Log;
   servers: Downlinks;
+  /** Servers of CIM v2, which take no downlinks. */
+  v2Servers: Pick<V2Servers, "take">;
   /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
   connected: (userIds: readonly number[]) => Promise<Map<number, Session[]>>;
   policy: Config["loginPolicy"];
@@ -55,9 +58,9 @@ export interface DeliverParts {
 }
 
 /** What became of an item: the server took it; the server is gone; or neither, and it is to be tried again later. */
-type Fate = "taken" | "gone" | "left";
+export type Fate = "taken" | "gone" | "left";
 
-interface Target {
+export interface Target {
   address: string;
   bootId: string;
 }
@@ -208,6 +211,7 @@ export class Deliver {
   }
 
   #send(target: Target, item: DownlinkItem): Promise<Fate> {
+    if (isV2(target.bootId)) return this.#parts.v2Servers.take(target, item);
     const queue = this.#queue(target);
     if (queue.waiting.bytes > MAX_WAITING_BYTES) return Promise.resolve("left");
     return queue.add(item);
@@ -240,7 +244,7 @@ export class Deliver {
       this.#parts.servers
         .alive()
         // A CIM v2 server has no clients that could ask.
-        .filter((server) => server.bootId !== "")
+        .filter((server) => !isV2(server.bootId))
         .map((server) => ({ address: addressOf(server), bootId: server.bootId }))
         .map((target) => [targetKey(target), target]),
     );

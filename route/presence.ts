@@ -1,12 +1,15 @@
 /** Who is logged in, where: claims, what becomes of them, and what counts as live. */
 import type { Config } from "../common/config.ts";
-import { addressOf, type Directory, type ServerInstance } from "../common/registry/registry.ts";
+import { addressOf, type Directory, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { CimError, type GoodbyeReason } from "../proto/status.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session, Sessions } from "./store/sessions.ts";
 
 /** A claim that no connection followed in this time no longer stands in anyone's way. */
 export const CLAIM_LIFE_MS = 15 * 1000;
+
+/** The `since` of a session that a CIM v2 peer called over. */
+const DOUBTED = 0;
 
 // A slot that changes under our hands this often in a row is being fought over; the caller may try again.
 const MAX_ATTEMPTS = 5;
@@ -16,6 +19,8 @@ export interface PresenceParts {
   sessions: Sessions;
   cursors: Cursors;
   directory: Pick<Directory, "state">;
+  /** Whether CIM v2 servers may have held sessions. */
+  knowsV2: () => boolean;
   policy: Config["loginPolicy"];
   /** How long a token lives: as long, a logged-out session's is remembered as refused. */
   tokenMs: number;
@@ -84,7 +89,8 @@ export class Presence {
     const session = { ...claimed, confirmed: true, since: this.#now() };
     if (await this.#parts.sessions.isRevoked(session.sessionId)) return { goodbye: "logged_out" };
     const holder = await this.#holder(session.userId, session.slot);
-    if (holder?.sessionId === session.sessionId && holder.confirmed) return { session: holder };
+    const isKnown = holder?.sessionId === session.sessionId && holder.confirmed;
+    if (isKnown && holder.since !== DOUBTED) return { session: holder };
     try {
       await this.#put(session, (current) => {
         if (current && current.sessionId !== session.sessionId && this.isLive(current)) throw new Overtaken();
@@ -138,13 +144,28 @@ export class Presence {
     }
   }
 
+  /**
+   * A CIM v2 peer, which proves nothing, says that the user is gone. It may be the client, or a CIM v2 server whose
+   * connection to it ended, perhaps long ago. So where there are such servers only a session on one of them ends: a
+   * server of ours says itself when a connection ends. Until then the session goes on, and stands in no login's way.
+   */
+  async calledOver(userId: number): Promise<void> {
+    const { sessions, knowsV2 } = this.#parts;
+    if (!knowsV2()) return this.logout(userId, null);
+    for (const session of (await sessions.ofUsers([userId])).get(userId) ?? []) {
+      // What is said to everyone meanwhile is kept for it: nobody tells a client that left from one that lost its network.
+      if (isV2(session.bootId)) await this.release(session);
+      else if (session.confirmed) await sessions.put({ ...session, since: DOUBTED }, session.sessionId);
+    }
+  }
+
   /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
   async connected(userIds: readonly number[]): Promise<Map<number, Session[]>> {
     const sessions = await this.#parts.sessions.ofUsers(userIds);
     for (const [userId, held] of sessions) {
       sessions.set(
         userId,
-        held.filter((session) => session.confirmed),
+        held.filter((session) => isConnected(session)),
       );
     }
     return sessions;
@@ -161,7 +182,7 @@ export class Presence {
       const last = page.at(-1);
       if (!last) return { users: named(names), next: null };
       for (const session of page) {
-        if (!session.confirmed || !this.isLive(session)) continue;
+        if (!isConnected(session) || !this.isLive(session)) continue;
         if (names.size === limit && !names.has(session.userId)) {
           return { users: named(names), next: [...names.keys()].at(-1)! };
         }
@@ -173,13 +194,17 @@ export class Presence {
 
   /** A session counts while the start of the server that it is on does, and a claim only until it lapses. */
   isLive(session: Session): boolean {
-    if (!session.confirmed && session.since + CLAIM_LIFE_MS <= this.#now()) return false;
+    if (!isConnected(session) && this.#isLapsed(session)) return false;
     return this.#parts.directory.state(session.server, session.bootId) !== "gone";
   }
 
   /** What an account may have one session of: each device under `multi`, else the account as a whole. */
   slotOf(device: string): string {
     return this.#parts.policy === "multi" ? device : "";
+  }
+
+  #isLapsed(session: Session): boolean {
+    return !session.confirmed && session.since + CLAIM_LIFE_MS <= this.#now();
   }
 
   async #holder(userId: number, slot: string): Promise<Session | null> {
@@ -204,12 +229,19 @@ export class Presence {
 
   #refuseRepeat(holder: Session | null, own: OwnSession | null): void {
     if (this.#parts.policy !== "reject" || !holder || !this.isLive(holder)) return;
+    // On a CIM v2 server nobody knows whether a connection followed, or is still there: nobody is locked out by it.
+    if (this.#isLapsed(holder) || holder.since === DOUBTED) return;
     if (own && isOwn(holder, own)) return;
     throw new CimError("REPEAT_LOGIN", `user ${holder.userId} is logged in already`);
   }
 }
 
 class Overtaken extends Error {}
+
+/** Whether a connection followed the claim. A CIM v2 server never says so: there it is taken for granted. */
+function isConnected(session: Session): boolean {
+  return session.confirmed || isV2(session.bootId);
+}
 
 // Also an unconfirmed claim of the same device: the answer to an earlier attempt of its own was lost on the way.
 function isOwn(holder: Session, own: OwnSession): boolean {

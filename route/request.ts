@@ -25,7 +25,10 @@ export async function readJson(request: Request, maxBytes: number): Promise<Reco
 }
 
 /** @throws CimError INVALID for a body over the limit, before it is read where its length is announced */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+export async function readBody(
+  request: Pick<Request, "headers" | "body" | "arrayBuffer">,
+  maxBytes: number,
+): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length"));
   if (announced > maxBytes) throw tooLarge(announced, maxBytes);
   // A body with a length is as long as it says: the HTTP server holds it to that.

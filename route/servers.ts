@@ -2,9 +2,10 @@
 import type { Config } from "../common/config.ts";
 import type { Link } from "../common/link.ts";
 import type { Logger } from "../common/logger.ts";
-import { addressOf, type Directory, type ServerInstance } from "../common/registry/registry.ts";
+import { addressOf, type Directory, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { CimError } from "../proto/status.ts";
 import { PICKS } from "./pick.ts";
+import { postV2Push, type V2Push } from "./v2-push.ts";
 
 /** A server that answered this lately is not asked again before a login is sent there. */
 const ANSWERED_LATELY_MS = 1000;
@@ -38,6 +39,7 @@ export class Servers {
   #listed: readonly ServerInstance[] = [];
   #byAddress = new Map<string, ServerInstance>();
   #turn = 0;
+  #knowsV2 = false;
 
   constructor(parts: ServersParts) {
     this.#parts = parts;
@@ -49,7 +51,7 @@ export class Servers {
    * @throws CimError NO_SERVER when there is none
    */
   async choose(userId: number, wanted: Wanted = "any"): Promise<ServerInstance> {
-    const left = this.alive().filter((server) => !server.full && (wanted === "any" || server.bootId !== ""));
+    const left = this.alive().filter((server) => !server.full && (wanted === "any" || !isV2(server.bootId)));
     while (left.length > 0) {
       const server = this.#pick(left, userId);
       if (await this.#answers(server)) {
@@ -101,6 +103,34 @@ export class Servers {
       seen.answeredAt = Number.NEGATIVE_INFINITY;
       throw error;
     }
+  }
+
+  /**
+   * Has a CIM v2 server push to one user.
+   * @throws CimError as postV2Push, FALLBACK also while it is set aside because it did not answer
+   */
+  async sendMsg(server: ServerInstance, push: V2Push): Promise<void> {
+    const seen = this.#seenOf(server);
+    const url = `${httpUrl(server)}/sendMsg`;
+    if (performance.now() < seen.failedAt + SET_ASIDE_MS) {
+      throw new CimError("FALLBACK", `${url} is set aside: it did not answer`);
+    }
+    try {
+      await postV2Push(this.#parts.link.fetch, url, push);
+    } catch (error) {
+      if (error instanceof CimError && error.status === "FALLBACK") {
+        seen.failedAt = performance.now();
+        seen.answeredAt = Number.NEGATIVE_INFINITY;
+      }
+      throw error;
+    }
+    seen.answeredAt = performance.now();
+  }
+
+  /** Whether there is a CIM v2 server, or was one since this route started. */
+  get knowsV2(): boolean {
+    this.#knowsV2 ||= this.alive().some(({ bootId }) => isV2(bootId));
+    return this.#knowsV2;
   }
 
   close(): void {
@@ -157,6 +187,8 @@ export class Servers {
   }
 
   #forget(): void {
+    // One that comes and goes while nobody asks is known as well.
+    void this.knowsV2;
     const alive = new Set(this.alive().map((server) => `${addressOf(server)} ${server.bootId}`));
     for (const key of this.#seen.keys()) if (!alive.has(key)) this.#seen.delete(key);
   }

@@ -7,7 +7,7 @@ export interface ServerInstance {
   port: number;
   /** Where routes push, and where WebSockets connect. */
   httpPort: number;
-  /** Differs each start. Empty for a CIM v2 server, which has none. */
+  /** Differs each start. A CIM v2 server tells none: one that `isV2` stands for its registration. */
   bootId: string;
   /** Whether its listeners speak TLS. */
   tls: boolean;
@@ -18,6 +18,18 @@ export interface ServerInstance {
   full: boolean;
   /** Where clients reach its WebSocket, a URL or a path on the route's host, if not at `httpPort`. */
   webSocketUrl?: string;
+}
+
+const V2_PREFIX = "v2-";
+
+/** @param registration differs whenever the server registers anew, which a CIM v2 server does once in its life */
+export function v2BootId(registration: string): string {
+  return `${V2_PREFIX}${registration}`;
+}
+
+/** Whether this is the boot id of a CIM v2 server, which takes /sendMsg for one user at a time, and nothing else. */
+export function isV2(bootId: string): boolean {
+  return bootId.startsWith(V2_PREFIX);
 }
 
 /** "ip:port:httpPort", the name CIM v2 gives a server in ZooKeeper and Redis. */

@@ -26,7 +26,11 @@ interface LibraryClient {
   create(path: string, data: Buffer, mode: number, done: Done<string>): void;
   setData(path: string, data: Buffer, done: Done<unknown>): void;
   exists(path: string, done: Done<{ ephemeralOwner: Buffer } | null>): void;
-  getData(path: string, watcher: Watcher, done: Done<Buffer | undefined>): void;
+  getData(
+    path: string,
+    watcher: Watcher,
+    done: (error: Error | null, data: Buffer | undefined, stat: { czxid: Buffer }) => void,
+  ): void;
   getChildren(path: string, watcher: Watcher, done: Done<string[]>): void;
   transaction(): LibraryTransaction;
   /** Not of its documented surface, but nothing else gives up a connection, or stops it from making the next. */
@@ -47,6 +51,12 @@ interface LibraryTransaction {
 interface LibraryExceptions {
   SYSTEM_ERROR: number;
   create: (code: number, path?: string) => Error;
+}
+
+/** What a node holds, and what names this very node: another one at the same path has another id. */
+export interface ZooKeeperNode {
+  data: Uint8Array;
+  id: string;
 }
 
 type Done<T> = (error: Error | null, result: T) => void;
@@ -109,12 +119,13 @@ export class ZooKeeperClient {
   }
 
   /** What a node holds, and a watch on it; null when there is no such node. */
-  async data(path: string): Promise<Uint8Array | null> {
-    const data = this.#call<Buffer | undefined>((library, done) =>
-      library.getData(path, this.#watcher, done),
+  data(path: string): Promise<ZooKeeperNode | null> {
+    const node = this.#call<ZooKeeperNode>((library, done) =>
+      library.getData(path, this.#watcher, (error, data = NOTHING, stat) =>
+        done(error, { data, id: stat?.czxid.toString("hex") ?? "" }),
+      ),
     );
-    const found = data.then((bytes) => bytes ?? NOTHING);
-    return unless(NO_NODE, found);
+    return unless(NO_NODE, node);
   }
 
   /** The session an ephemeral node belongs to; null when there is no such node. */

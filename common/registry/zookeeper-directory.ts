@@ -171,8 +171,8 @@ class ZooKeeperDirectory implements Directory {
   }
 
   async #server(name: string): Promise<ServerInstance | null> {
-    const data = await this.#session.client.data(`${this.#root}/${name}`);
-    return data && decodeNode(parseNodeName(name)!, data);
+    const node = await this.#session.client.data(`${this.#root}/${name}`);
+    return node && decodeNode(parseNodeName(name)!, node);
   }
 
   #publish(known: Map<string, ServerInstance>): void {

@@ -1,6 +1,7 @@
 /** What stands in ZooKeeper for one server: CIM v2's node name, and in the node's data, which CIM v2 ignores, the rest. */
 import { z } from "zod";
-import type { ServerInstance } from "./registry.ts";
+import { type ServerInstance, v2BootId } from "./registry.ts";
+import type { ZooKeeperNode } from "./zookeeper-client.ts";
 
 /** Below the chroot; the nodes of servers lie in it. */
 export const ROOT = "/cim";
@@ -33,10 +34,10 @@ export function encodeNodeData(server: ServerInstance): Buffer {
 }
 
 /** The server of a node. One without our data is a CIM v2 server. */
-export function decodeNode(address: Address, data: Uint8Array): ServerInstance {
+export function decodeNode(address: Address, { data, id }: ZooKeeperNode): ServerInstance {
   const ours = nodeData.safeParse(data.length > MAX_DATA_BYTES ? null : parseJson(data));
   if (ours.success) return { ...address, ...ours.data };
-  return { ...address, bootId: "", tls: false, version: "", connections: 0, full: false };
+  return { ...address, bootId: v2BootId(id), tls: false, version: "", connections: 0, full: false };
 }
 
 function parseJson(data: Uint8Array): unknown {

@@ -39,6 +39,9 @@ export const oldestKey = (shard: number) => `cim:oldest:{c${shard}}`;
 export const logKey = (conversation: string) => `cim:log:{c${shardOf(conversation)}}:${conversation}`;
 export const retriesKey = (conversation: string) => `cim:retries:{c${shardOf(conversation)}}:${conversation}`;
 
+/** @param name made of ids alone */
+export const lockKey = (name: string) => `cim:lock:${name}`;
+
 /** @param digest of a fixed length: what is counted may have been chosen by anyone */
 export const throttleKey = (digest: string) => `cim:throttle:${digest}`;
 

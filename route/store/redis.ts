@@ -3,6 +3,7 @@ import type { Logger } from "../../common/logger.ts";
 import { CimError } from "../../proto/status.ts";
 import { redisAccounts } from "./accounts-redis.ts";
 import { redisCursors } from "./cursors-redis.ts";
+import { redisLocks } from "./locks-redis.ts";
 import { redisLog } from "./log-redis.ts";
 import { RedisClient } from "./redis-client.ts";
 import { VERSION } from "./redis-keys.ts";
@@ -38,6 +39,7 @@ export async function openRedis(url: string, log: Logger, patienceMs = PATIENCE_
     log: redisLog(client),
     cursors: redisCursors(client),
     throttle: redisThrottle(client),
+    locks: redisLocks(client),
     trouble: () => client.trouble(),
     close: () => client.close(),
   };

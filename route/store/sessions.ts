@@ -11,7 +11,7 @@ export interface Session {
   bootId: string;
   /** False from the claim until a connection followed. */
   confirmed: boolean;
-  /** Milliseconds since 1970: when it was claimed, or confirmed. */
+  /** Milliseconds since 1970: when it was claimed, or confirmed. 0: a CIM v2 peer called it over, though its connection may stand. */
   since: number;
 }
 

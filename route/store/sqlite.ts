@@ -1,5 +1,6 @@
 import { sqliteAccounts } from "./accounts-sqlite.ts";
 import { sqliteCursors } from "./cursors-sqlite.ts";
+import { memoryLocks } from "./locks-memory.ts";
 import { sqliteLog } from "./log-sqlite.ts";
 import { sqliteSessions } from "./sessions-sqlite.ts";
 import { SqliteFile } from "./sqlite-file.ts";
@@ -18,6 +19,7 @@ export async function openSqlite(name: string): Promise<Store> {
     log: sqliteLog(file),
     cursors: sqliteCursors(file),
     throttle: memoryThrottle(),
+    locks: memoryLocks(),
     trouble: () => file.trouble(),
     close: async () => file.close(),
   };

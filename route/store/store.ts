@@ -1,5 +1,6 @@
 import type { Accounts } from "./accounts.ts";
 import type { Cursors } from "./cursors.ts";
+import type { Locks } from "./locks.ts";
 import type { Log } from "./log.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Throttle } from "./throttle.ts";
@@ -11,6 +12,7 @@ export interface Store {
   log: Log;
   cursors: Cursors;
   throttle: Throttle;
+  locks: Locks;
   /** What is wrong with the engine, in words; null when nothing is. */
   trouble(): string | null;
   close(): Promise<void>;

@@ -13,7 +13,7 @@ const ours: ServerInstance = {
 };
 const v2: ServerInstance = {
   ...address,
-  bootId: "",
+  bootId: "v2-0000000000000007",
   tls: false,
   version: "",
   connections: 0,
@@ -43,7 +43,7 @@ test("a node's name is host, port and HTTP port, and nothing else is", () => {
 
 test("a node's data brings back all of a server, and does not repeat its address", () => {
   const data = encodeNodeData(ours);
-  expect({ text: data.toString(), server: decodeNode(address, data) }).toEqual({
+  expect({ text: data.toString(), server: decodeNode(address, node(data)) }).toEqual({
     text: '{"bootId":"b1","tls":true,"version":"0.1.0","connections":3,"full":true}',
     server: ours,
   });
@@ -51,7 +51,7 @@ test("a node's data brings back all of a server, and does not repeat its address
 
 test("fields that a later version adds are passed over", () => {
   const data = JSON.stringify({ ...ours, zone: "eu-1" });
-  expect(decodeNode(address, Buffer.from(data))).toEqual(ours);
+  expect(decodeNode(address, node(data))).toEqual(ours);
 });
 
 test("a node without our data is a CIM v2 server", () => {
@@ -66,5 +66,9 @@ test("a node without our data is a CIM v2 server", () => {
     JSON.stringify({ ...ours, version: "1".repeat(5000) }),
     JSON.stringify({ ...ours, padding: " ".repeat(5000) }),
   ];
-  expect(foreign.map((text) => decodeNode(address, Buffer.from(text)))).toEqual(foreign.map(() => v2));
+  expect(foreign.map((text) => decodeNode(address, node(text)))).toEqual(foreign.map(() => v2));
 });
+
+function node(data: string | Buffer) {
+  return { data: Buffer.from(data), id: "0000000000000007" };
+}

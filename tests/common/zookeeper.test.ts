@@ -15,6 +15,7 @@ import {
   type Directory,
   type Registrar,
   type ServerInstance,
+  v2BootId,
 } from "../../common/registry/registry.ts";
 import { ZooKeeperClient } from "../../common/registry/zookeeper-client.ts";
 import { openZooKeeperDirectory } from "../../common/registry/zookeeper-directory.ts";
@@ -224,16 +225,18 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "with a real ZooK
     expect(seen()).toEqual([["10.0.0.1"], ["10.0.0.1", "10.0.0.2"], ["10.0.0.1", "10.0.0.2", "10.0.0.3"]]);
   });
 
-  test("CIM v2 servers are listed without a boot id, and other nodes are passed over with one warning", async () => {
+  test("CIM v2 servers are listed by their registration, and other nodes are passed over with one warning", async () => {
     const client = await connectClient(shared.host);
-    await client.makeParents(`${chroot}/cim/10.0.0.7:11211:8081`);
+    const path = `${chroot}/cim/10.0.0.7:11211:8081`;
+    await client.makeParents(path);
+    const { id } = (await client.data(path))!;
     await client.makeParents(`${chroot}/cim/not a server`);
     const lines: string[] = [];
     const directory = await openDirectory(shared.host, lines);
     await openRegistrar(shared.host).announce(instance);
     await until("ours is listed as well", () => directory.servers().length === 2);
     await client.close();
-    const v2 = instance({ host: "10.0.0.7", bootId: "", version: "" });
+    const v2 = instance({ host: "10.0.0.7", bootId: v2BootId(id), version: "" });
     expect({
       servers: directory.servers(),
       v2: stateOf(directory, v2),

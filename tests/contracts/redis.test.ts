@@ -5,6 +5,7 @@ import type { Store } from "../../route/store/store.ts";
 import { RedisGroup, redisMissing, startCluster, startRedis, startSentinel } from "../support/redis.ts";
 import { accountsContract } from "./accounts.ts";
 import { cursorsContract } from "./cursors.ts";
+import { locksContract } from "./locks.ts";
 import { logContract } from "./log.ts";
 import { sessionsContract } from "./sessions.ts";
 import { throttleContract } from "./throttle.ts";
@@ -45,6 +46,7 @@ for (const [name, start] of engines) {
       logContract,
       cursorsContract,
       throttleContract,
+      locksContract,
     ]) {
       contract(name, open);
     }

@@ -7,6 +7,7 @@ import { openSqlite } from "../../route/store/sqlite.ts";
 import type { Store } from "../../route/store/store.ts";
 import { accountsContract } from "./accounts.ts";
 import { cursorsContract } from "./cursors.ts";
+import { locksContract } from "./locks.ts";
 import { logContract } from "./log.ts";
 import { sessionsContract } from "./sessions.ts";
 import { throttleContract } from "./throttle.ts";
@@ -26,6 +27,7 @@ for (const [name, open] of engines) {
     logContract,
     cursorsContract,
     throttleContract,
+    locksContract,
   ]) {
     contract(name, open);
   }

@@ -218,6 +218,7 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
   const parts = {
     log: store.log,
     servers: network,
+    v2Servers: { take: async () => "left" as const },
     connected: network.connected,
     policy,
     logger: silent,

@@ -157,6 +157,7 @@ function open(policy: Config["loginPolicy"]): Presence {
     sessions: store.sessions,
     cursors: store.cursors,
     directory: { state: (_, bootId) => (gone.has(bootId) ? "gone" : "alive") },
+    knowsV2: () => false,
     policy,
     tokenMs: 60_000,
     close: (session, reason) => closed.push([session.sessionId, reason]),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
 import { Link } from "../../common/link.ts";
-import { addressOf, type ServerInstance } from "../../common/registry/registry.ts";
+import { addressOf, type ServerInstance, v2BootId } from "../../common/registry/registry.ts";
 import { Leases } from "../../common/registry/route.ts";
 import { Tokens } from "../../common/token.ts";
 import { Servers } from "../../route/servers.ts";
@@ -92,7 +92,7 @@ test("one that is full gets no logins, and is still found for messages", async (
 });
 
 test("a CIM v2 server is not given to a client with a token", async () => {
-  leases.announce(instance("v2", ""));
+  leases.announce(instance("v2", v2BootId("1")));
   announce("ours");
   const chosen = new Set<string>();
   for (let i = 0; i < 4; i++) chosen.add((await servers.choose(i + 1, "ours")).host);

@@ -7,6 +7,7 @@ import type { ServerInstance } from "./common/registry/registry.ts";
 import { findSecret } from "./common/secret.ts";
 import { Tokens } from "./common/token.ts";
 import { assets } from "./route/docs-assets.ts";
+import { openDownloads } from "./route/downloads-files.ts";
 import { listenRoute } from "./route/listen.ts";
 import { page } from "./route/page-assets.ts";
 import { passwords } from "./route/passwords-bun.ts";
@@ -50,6 +51,7 @@ export async function createCim(settings: Settings = {}): Promise<Cim> {
 
 /** The same, on settings that were read already. */
 export async function openCim(config: Config): Promise<Cim> {
+  const files = { assets, page, downloads: openDownloads(config.downloads) };
   await using opening = new AsyncDisposableStack();
   const log = createLogger(config.log, "cim");
   const tokens = new Tokens(findSecret(config.secret, config.data, true));
@@ -66,7 +68,7 @@ export async function openCim(config: Config): Promise<Cim> {
   );
 
   const link = toServers;
-  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, page, log });
+  const route = openRoute({ config, store, ...registry, tokens, link, passwords, ...files, log });
   opening.defer(() => route.close());
   peers.route = (request) => route.fetch(request);
   const listener = listenRoute(config, route);

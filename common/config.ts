@@ -76,6 +76,9 @@ export const VARIABLES = {
       365,
     ),
   ),
+  CIM_DOWNLOADS: optional(
+    "directory with the compiled clients that the route offers at /download; when not set: dist of the sources, or where the compiled program lies",
+  ),
   CIM_TLS_CERT: optional("PEM file with the certificate chain; every listener then speaks TLS"),
   CIM_TLS_KEY: optional("PEM file with the certificate's private key"),
   CIM_TRUSTED_PROXIES: integer(

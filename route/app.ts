@@ -9,6 +9,7 @@ import { API, type CallName, type Endpoint } from "./api.ts";
 import type { Callers } from "./caller.ts";
 import type { Answer, Calls } from "./calls.ts";
 import { type Assets, docs } from "./docs.ts";
+import { type Downloads, downloads } from "./downloads.ts";
 import { envelope, type Reply } from "./envelope.ts";
 import type { InternalName, internalCalls } from "./internal.ts";
 import type { Origin } from "./login.ts";
@@ -18,7 +19,7 @@ import { type Page, page } from "./page.ts";
 import { check, readJson, show } from "./request.ts";
 
 export interface AppParts {
-  config: Pick<Config, "maxBodyBytes" | "trustedProxies">;
+  config: Pick<Config, "maxBodyBytes" | "trustedProxies" | "routeUrl">;
   calls: Calls;
   internal: ReturnType<typeof internalCalls>;
   callers: Callers;
@@ -29,6 +30,7 @@ export interface AppParts {
   assets: Assets;
   /** Null for a route without one. */
   page: (() => Promise<Page>) | null;
+  downloads: Downloads | null;
   logger: Logger;
 }
 
@@ -37,7 +39,7 @@ export interface Env {
   Variables: { call: string; started: number; reqNo: string | null };
 }
 
-/** HTTP statuses of internal calls that were refused; those of the API are always 200. */
+/** HTTP statuses of internal calls and downloads that failed; those of the API are always 200. */
 const INTERNAL_STATUS: Partial<Record<StatusName, number>> = {
   UNAUTHORIZED: 401,
   INVALID: 400,
@@ -91,6 +93,7 @@ export function createApp(parts: AppParts): Hono<Env> {
   else app.get("/", (c) => c.json({ name: "cim-route", version, docs: "/docs", openapi: "/openapi.json" }));
   app.get("/openapi.json", (c) => c.body(openApi(), 200, { "content-type": "application/json" }));
   app.route("/docs", docs(parts.assets));
+  if (parts.downloads) app.route("/download", downloads(parts.downloads, config));
 
   app.notFound((c) => {
     begin(c, "other");
@@ -102,8 +105,8 @@ export function createApp(parts: AppParts): Hono<Env> {
     const failure = error instanceof CimError ? error : bug(error, c);
     if (failure.status === "FALLBACK")
       logger.warn({ call: c.get("call"), error: whole(error) }, "a call could not be served");
-    const isInternal = c.req.path.startsWith("/internal/");
-    const httpStatus = isInternal ? (INTERNAL_STATUS[failure.status] ?? UNAVAILABLE) : 200;
+    const tellsByStatus = /^\/(internal|download)\b/.test(c.req.path);
+    const httpStatus = tellsByStatus ? (INTERNAL_STATUS[failure.status] ?? UNAVAILABLE) : 200;
     return reply(c, { status: failure.status, detail: failure.message, httpStatus });
   });
 

@@ -7,6 +7,7 @@ import { type Running, runRole } from "../common/role.ts";
 import { findSecret } from "../common/secret.ts";
 import { Tokens } from "../common/token.ts";
 import { assets } from "./docs-assets.ts";
+import { openDownloads } from "./downloads-files.ts";
 import { listenRoute } from "./listen.ts";
 import { page } from "./page-assets.ts";
 import { passwords } from "./passwords-bun.ts";
@@ -20,12 +21,14 @@ export const routeRole = {
 };
 
 async function startRoute(config: Config): Promise<Running> {
+  const downloads = openDownloads(config.downloads);
   const log = createLogger(config.log, "route");
   const tokens = new Tokens(findSecret(config.secret, config.data, true));
   const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);
-  const route = openRoute({ config, store, ...registry, tokens, link, passwords, assets, page, log });
+  const files = { assets, page, downloads };
+  const route = openRoute({ config, store, ...registry, tokens, link, passwords, ...files, log });
   const listener = listenRoute(config, route);
   const banner = [
     `cim-route   ${listener.url}`,

@@ -11,6 +11,7 @@ import { Callers } from "./caller.ts";
 import { calls } from "./calls.ts";
 import { Deliver } from "./deliver.ts";
 import type { Assets } from "./docs.ts";
+import type { Downloads } from "./downloads.ts";
 import { Guesses } from "./guesses.ts";
 import { internalCalls } from "./internal.ts";
 import { Login } from "./login.ts";
@@ -24,8 +25,6 @@ import { Servers } from "./servers.ts";
 import type { Store } from "./store/store.ts";
 import { SyncPages } from "./sync.ts";
 import { Uplinks } from "./uplink.ts";
-import { V2Reader } from "./v2-reader.ts";
-import { V2Servers } from "./v2-servers.ts";
 
 export interface RouteOptions {
   config: Config;
@@ -42,6 +41,8 @@ export interface RouteOptions {
   page?: () => Promise<Page>;
   log: Logger;
 }
+  /** The compiled clients. Default: none. */
+  downloads?: Downloads;
 
 export interface Route {
   /** @param client who called, for limits per address; left out, none applies */
@@ -51,7 +52,7 @@ export interface Route {
 
 export function openRoute(options: RouteOptions): Route {
   const { config, store, directory, leases, tokens, link, passwords, assets, page, log: logger } = options;
-  const { accounts, sessions, cursors, log, throttle, locks } = store;
+  const { accounts, sessions, cursors, log, throttle } = store;
   const { auth, adminKey, tokenMs, loginPolicy: policy } = config;
 
   const servers = new Servers({ directory, link, pick: config.pick, logger });
@@ -60,17 +61,13 @@ export function openRoute(options: RouteOptions): Route {
     sessions,
     cursors,
     directory,
-    knowsV2: () => servers.knowsV2,
     policy,
     tokenMs,
     close: (session, reason) => deliver.close(session, reason),
   });
-  const reader = new V2Reader({ servers, sessions, log, cursors, locks });
-  const v2Servers = new V2Servers({ servers, sessions, reader, logger });
   const deliver = new Deliver({
     log,
     servers,
-    v2Servers,
     connected: (userIds) => presence.connected(userIds),
     policy,
     logger,
@@ -101,6 +98,7 @@ export function openRoute(options: RouteOptions): Route {
   return {
     fetch: async (request, client) => app.fetch(request, { client }),
     async close() {
+    downloads: options.downloads ?? null,
       retention.stop();
       deliver.stop();
       servers.close();

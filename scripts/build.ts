@@ -2,9 +2,10 @@
  * Compiles programs into dist/, each an executable that needs no other file:
  * - `bun run build [name ...]`: for this machine, all four or those named;
  * - `bun run build --all [name ...]`: for every platform, cim (which has all roles in it) and cim-client, or those
- *   named. What another platform needs of Bun comes from npm, once.
+ *   named. What another platform needs of Bun comes from npm, once. `--platform linux-arm64`: for that one alone.
  */
 import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { PLATFORMS, type Platform, programFile } from "../route/platforms.ts";
 
@@ -38,9 +39,13 @@ function build(argv: string[]): number {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { all: { type: "boolean" }, platform: { type: "string", multiple: true } },
+    options: {
+      all: { type: "boolean" },
+      platform: { type: "string", multiple: true },
+      outdir: { type: "string", default: "dist" },
+    },
   });
-  const { all, platform: chosen = all ? Object.keys(PLATFORMS) : [] } = values;
+  const { all, outdir, platform: chosen = all ? Object.keys(PLATFORMS) : [] } = values;
   const wrong =
     unknown(positionals, ENTRIES, "none for all") ?? unknown(chosen, PLATFORMS, "--all for all platforms");
   if (wrong) {
@@ -49,8 +54,8 @@ function build(argv: string[]): number {
   }
   const platforms = chosen.length > 0 ? (chosen as Platform[]) : [null];
   const names = positionals.length > 0 ? positionals : all ? FOR_EVERYONE : Object.keys(ENTRIES);
-  mkdirSync("dist", { recursive: true });
-  const built = platforms.flatMap((platform) => names.map((name) => compile(name, platform)));
+  mkdirSync(outdir, { recursive: true });
+  const built = platforms.flatMap((platform) => names.map((name) => compile(name, platform, outdir)));
   return built.every(Boolean) ? 0 : 1;
 }
 
@@ -62,8 +67,8 @@ function unknown(given: string[], table: object, otherwise: string): string | nu
 }
 
 /** @param platform null for this machine's */
-function compile(name: string, platform: Platform | null): boolean {
-  const outfile = `dist/${platform ? programFile(name, platform) : name}`;
+function compile(name: string, platform: Platform | null, outdir: string): boolean {
+  const outfile = join(outdir, platform ? programFile(name, platform) : name);
   const target = platform ? [`--target=bun-${platform}`] : [];
   const { success, stderr, exitedDueToTimeout } = Bun.spawnSync(
     [process.execPath, "build", ...FLAGS, ...target, ENTRIES[name]!, "--outfile", outfile],

@@ -1,0 +1,130 @@
+/** The compiled clients, to be fetched from this route: a list with checksums and a line to install each, and the files. */
+import { type Context, Hono } from "hono";
+import { accepts } from "hono/accepts";
+import { downloadsPage, STYLE } from "./downloads-page.ts";
+import { installLine } from "./install.ts";
+import type { Platform } from "./platforms.ts";
+import { publicUrl } from "./public-url.ts";
+import { partOf } from "./range.ts";
+
+export interface Download {
+  platform: Platform;
+  /** The file's name. */
+  name: string;
+  size: number;
+  /** In hex. */
+  sha256: string;
+  modified: Date;
+  body: Blob;
+}
+
+/** The files, as the entry point finds them. */
+export interface Downloads {
+  /** All there are now. */
+  list(): Promise<Download[]>;
+  /** Null when it is not among them. */
+  find(name: string): Promise<Download | null>;
+}
+
+// No script, nothing from elsewhere.
+const POLICY = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const HEADERS = {
+  "content-security-policy": POLICY,
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+};
+
+// It tells its reader the address he came by, which is nobody else's to see.
+const LIST = { "cache-control": "no-store", vary: "accept, accept-language" };
+
+interface Options {
+  /** Proxies whose word counts on where clients reach this route. */
+  trustedProxies: number;
+  /** What counts when a request does not say. */
+  routeUrl: string;
+}
+
+export function downloads(files: Downloads, { trustedProxies, routeUrl }: Options): Hono {
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+  });
+
+  app.get("/", async (c) => {
+    const route = publicUrl(c.req.raw, trustedProxies) ?? routeUrl;
+    const clients = (await files.list()).map(({ body, modified, ...client }) => ({
+      ...client,
+      url: `download/${client.name}`,
+      install: installLine(client, `${route}/download/${client.name}`),
+    }));
+    const type = accepts(c, {
+      header: "Accept",
+      supports: ["application/json", "text/html"],
+      default: "application/json",
+    });
+    if (type === "application/json") return c.json({ route, clients }, 200, LIST);
+    return c.html(downloadsPage({ route, clients, language: languageOf(c) }), 200, LIST);
+  });
+
+  app.get("/page.css", (c) =>
+    c.body(STYLE, 200, { "content-type": "text/css; charset=utf-8", "cache-control": "no-cache" }),
+  );
+
+  app.get("/:name", async (c) => {
+    const download = await files.find(c.req.param("name"));
+    return download ? serve(c, download) : c.text("no such client; /download lists those there are\n", 404);
+  });
+
+  return app;
+}
+
+/** The first language of the reader's that we speak. */
+function languageOf(c: Context): "en" | "zh-CN" {
+  const known = /^(en|zh)\b/i;
+  const chosen = accepts(c, {
+    header: "Accept-Language",
+    supports: ["en", "zh"],
+    default: "en",
+    match: (given, { default: otherwise }) => {
+      const wanted = given.filter(({ type, q }) => q > 0 && known.test(type)).sort((a, b) => b.q - a.q);
+      return wanted[0]?.type ?? otherwise;
+    },
+  });
+  return /^zh/i.test(chosen) ? "zh-CN" : "en";
+}
+
+function serve(c: Context, { name, size, sha256, modified, body }: Download): Response {
+  // The whole checksum: parts of different files never come together under it.
+  const etag = `"${sha256}"`;
+  const lastModified = modified.toUTCString();
+  const headers = {
+    etag,
+    "last-modified": lastModified,
+    "accept-ranges": "bytes",
+    "content-type": "application/octet-stream",
+    "content-disposition": `attachment; filename="${name}"`,
+    "cache-control": "no-cache",
+  };
+  const known = c.req.header("if-none-match")?.split(",");
+  if (known?.some((one) => one.trim().replace(/^W\//, "") === etag)) return c.body(null, 304, headers);
+
+  const condition = c.req.header("if-range")?.trim() ?? etag;
+  const partial = c.req.method === "GET" && (condition === etag || condition === lastModified);
+  const part = partOf((partial && c.req.header("range")) || null, size);
+  if (part === "unsatisfiable") return c.body(null, 416, { ...headers, "content-range": `bytes */${size}` });
+  const { from, to } = part ?? { from: 0, to: size };
+  const length = { "content-length": String(to - from) };
+  const range = part && { "content-range": `bytes ${from}-${to - 1}/${size}` };
+  return new Response(body.slice(from, to), {
+    status: part ? 206 : 200,
+    headers: { ...headers, ...length, ...range },
+  });
+}

@@ -25,6 +25,8 @@ import { Servers } from "./servers.ts";
 import type { Store } from "./store/store.ts";
 import { SyncPages } from "./sync.ts";
 import { Uplinks } from "./uplink.ts";
+import { V2Reader } from "./v2-reader.ts";
+import { V2Servers } from "./v2-servers.ts";
 
 export interface RouteOptions {
   config: Config;
@@ -39,10 +41,10 @@ export interface RouteOptions {
   assets: Assets;
   /** The chat's page, loaded when it is first asked for. Default: none. */
   page?: () => Promise<Page>;
-  log: Logger;
-}
   /** The compiled clients. Default: none. */
   downloads?: Downloads;
+  log: Logger;
+}
 
 export interface Route {
   /** @param client who called, for limits per address; left out, none applies */
@@ -52,7 +54,7 @@ export interface Route {
 
 export function openRoute(options: RouteOptions): Route {
   const { config, store, directory, leases, tokens, link, passwords, assets, page, log: logger } = options;
-  const { accounts, sessions, cursors, log, throttle } = store;
+  const { accounts, sessions, cursors, log, throttle, locks } = store;
   const { auth, adminKey, tokenMs, loginPolicy: policy } = config;
 
   const servers = new Servers({ directory, link, pick: config.pick, logger });
@@ -61,13 +63,17 @@ export function openRoute(options: RouteOptions): Route {
     sessions,
     cursors,
     directory,
+    knowsV2: () => servers.knowsV2,
     policy,
     tokenMs,
     close: (session, reason) => deliver.close(session, reason),
   });
+  const reader = new V2Reader({ servers, sessions, log, cursors, locks });
+  const v2Servers = new V2Servers({ servers, sessions, reader, logger });
   const deliver = new Deliver({
     log,
     servers,
+    v2Servers,
     connected: (userIds) => presence.connected(userIds),
     policy,
     logger,
@@ -92,13 +98,13 @@ export function openRoute(options: RouteOptions): Route {
     troubles: () => [store.trouble(), directory.trouble()].filter((trouble) => trouble !== null),
     assets,
     page: page ?? null,
+    downloads: options.downloads ?? null,
     logger,
   });
 
   return {
     fetch: async (request, client) => app.fetch(request, { client }),
     async close() {
-    downloads: options.downloads ?? null,
       retention.stop();
       deliver.stop();
       servers.close();

@@ -1,64 +1,14 @@
 /** One connection: bytes in, bytes out, and how it ends. What its frames mean is its party's to say. */
 import { fromBinary } from "@bufbuild/protobuf";
-import type { Config } from "../common/config.ts";
-import type { Logger } from "../common/logger.ts";
 import { Outbox, type Sent, type Sink } from "../common/outbox.ts";
-import type { Tokens } from "../common/token.ts";
-import type { Timed, Wheel } from "../common/wheel.ts";
+import type { Timed } from "../common/wheel.ts";
 import { encodeFrame, FrameError, FrameReader, MAX_FRAME_BYTES } from "../proto/frame.ts";
 import { Command, type Frame, FrameSchema } from "../proto/gen/cim_pb.ts";
 import { GOODBYES, type GoodbyeReason } from "../proto/status.ts";
-import type { Address, Capacity } from "./capacity.ts";
-import type { Meters } from "./meters.ts";
-import type { Push } from "./push.ts";
-import type { Session, Sessions } from "./sessions.ts";
-import type { Uplink } from "./uplink.ts";
-import type { Asker } from "./uplink-queue.ts";
+import type { Address } from "./capacity.ts";
+import type { Parts, Party, Socket } from "./party.ts";
 
-/** The part of a socket a connection needs. */
-export interface Socket {
-  write(bytes: Uint8Array): number;
-  /** Nothing more is written; the other side may still write. */
-  shutdown(): void;
-  /** Closes it. What the kernel has still leaves, and TLS may wait for that. */
-  end(): void;
-  /** Closes it at once. */
-  terminate(): void;
-}
-
-/** Who is logged in on a connection: a client of ours, or one of CIM v2. */
-export interface Party extends Asker {
-  readonly session: Session;
-  /** @throws FrameError for what a client does not say */
-  frame(frame: Frame): void;
-  push(push: Push, more: boolean): void;
-  /** A CIM v2 client's wish for what was kept for it. */
-  catchUp(): void;
-  /** Messages may have passed this server by: to everyone, or of every kind, and then the session may be over. */
-  lookAgain(everything: boolean): void;
-  /** All that was written has left for the socket. */
-  emptied(): void;
-  /** When the connection is to end because what is written does not leave; Infinity while it does. */
-  readonly slowAt: number;
-}
-
-/** What the connections of a server share. */
-export interface Parts {
-  config: Pick<Config, "auth" | "heartbeatMs" | "maxUnsentBytes">;
-  bootId: string;
-  tokens: Tokens;
-  sessions: Sessions;
-  /** Those that have not logged in yet. */
-  newcomers: Set<Connection>;
-  capacity: Capacity;
-  uplink: Uplink;
-  wheel: Wheel;
-  meters: Meters;
-  log: Logger;
-  login(connection: Connection, frame: Frame, parts: Parts): Promise<void>;
-}
-
-export const LOGIN_MS = 10 * 1000;
+const LOGIN_MS = 10 * 1000;
 const HEARTBEATS_OF_SILENCE = 2.5;
 /** How long a connection that was said goodbye to may take to close, and then its TLS. */
 const LINGER_MS = 5 * 1000;

@@ -6,8 +6,9 @@ import { Command, type Frame, PagesSchema, type Sync } from "../proto/gen/cim_pb
 import type { UplinkResult } from "../proto/gen/link_pb.ts";
 import { STATUS } from "../proto/status.ts";
 import { pong, SLOW_MS } from "./client.ts";
-import type { Connection, Parts, Party } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { type LegacyConnection, LegacyReader } from "./legacy-reader.ts";
+import type { Parts, Party } from "./party.ts";
 import type { Push } from "./push.ts";
 import type { Session } from "./sessions.ts";
 import type { Asked } from "./uplink-queue.ts";
@@ -63,10 +64,10 @@ export class LegacyClient implements Party, LegacyConnection {
     this.#reader.emptied();
   }
 
-  answered(_: Asked, { code, text, pages }: UplinkResult): void {
+  answered(asked: Asked, { code, text, pages }: UplinkResult): void {
     if (this.gone) return;
-    if (code === STATUS.SUCCESS.code) this.#reader.pages(fromBinary(PagesSchema, pages));
-    else this.#connection.end("session_over", text);
+    if (code !== STATUS.SUCCESS.code) this.#connection.end("session_over", text, 0, asked === "confirm");
+    else if (asked === "sync") this.#reader.pages(fromBinary(PagesSchema, pages));
   }
 
   write(frame: Uint8Array): boolean {

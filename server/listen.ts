@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { ServerWebSocket, TCPSocketListener } from "bun";
 import { type Config, ConfigError } from "../common/config.ts";
 import { MAX_FRAME_BYTES, WEBSOCKET_PATH } from "../proto/frame.ts";
-import type { Socket } from "./connection.ts";
+import type { Socket } from "./party.ts";
 
 /** What is behind a socket. */
 export interface Peer {

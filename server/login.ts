@@ -6,8 +6,9 @@ import { Command, type Frame } from "../proto/gen/cim_pb.ts";
 import type { UplinkResult } from "../proto/gen/link_pb.ts";
 import { CimError, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import { Client } from "./client.ts";
-import type { Connection, Parts } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { LegacyClient } from "./legacy.ts";
+import type { Parts } from "./party.ts";
 import type { Asked } from "./uplink-queue.ts";
 
 /** Code points; some are two characters of a string. */

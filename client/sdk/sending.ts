@@ -96,14 +96,15 @@ export class Sending {
   #pump(): void {
     this.#pumping = false;
     const { clock } = this.#options;
-    this.#queue.expire(clock.now());
-    const batch = this.#connection && this.#queue.next(clock.now());
+    // Looked at once: between two looks the moment for the next try would pass unseen.
+    const now = clock.now();
+    this.#queue.expire(now);
+    const batch = this.#connection && this.#queue.next(now);
     if (batch)
       this.#connection?.write({ cmd: Command.CONTROL, body: { case: "send", value: encode(batch) } });
     this.#cancelWake();
-    const wakeAt = this.#queue.wakeAt(clock.now());
-    if (wakeAt !== null)
-      this.#cancelWake = clock.after(Math.max(0, wakeAt - clock.now()), () => this.#pump());
+    const wakeAt = this.#queue.wakeAt(now);
+    if (wakeAt !== null) this.#cancelWake = clock.after(Math.max(0, wakeAt - now), () => this.#pump());
   }
 
   #outgoing(conversation: string, content: string | Uint8Array, messageId?: string): Outgoing {

@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Sending } from "../../../client/sdk/sending.ts";
+import { SendSchema, SentSchema } from "../../../proto/gen/cim_pb.ts";
+import { StillClock } from "./clock.ts";
+
+const BACKOFF_MS = 10;
+
+/** Time passes between one look and the next, and timers go off a little early, as Bun's do. */
+class RealClock extends StillClock {
+  #looks = 0;
+
+  constructor(readonly earlyMs: number) {
+    super();
+  }
+
+  override now(): number {
+    return super.now() + ++this.#looks * 0.1;
+  }
+
+  override after(ms: number, run: () => void): () => void {
+    return super.after(Math.max(0, ms - this.earlyMs), run);
+  }
+}
+
+// The moment of the next try could fall between two looks at the clock: the message then waited for its time-out.
+test("a message that was refused for now is sent again after the backoff, however the clock ticks", async () => {
+  const tries: number[] = [];
+  for (let early = 0; early < 20; early++)
+    tries.push(await triesIn(20 * BACKOFF_MS, new RealClock(early / 20)));
+  expect(tries).toEqual(tries.map(() => 3));
+});
+
+/** A connection on which a message is refused with 8000 at each try but the third. */
+async function triesIn(ms: number, clock: StillClock): Promise<number> {
+  let tries = 0;
+  const sending = new Sending({
+    clock,
+    userId: () => 1,
+    timeoutMs: 30_000,
+    backoff: () => BACKOFF_MS,
+    accepted: () => {},
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: the frame's body is what Sending makes.
+  const write = ({ body }: any) => {
+    const { messages } = fromBinary(SendSchema, body.value);
+    const code = ++tries < 3 ? "8000" : "9000";
+    const receipts = messages.map(({ messageId }) => ({ messageId, code, seq: 1n }));
+    queueMicrotask(() => sending.answered(toBinary(SentSchema, create(SentSchema, { receipts }))));
+  };
+  sending.connected({ write } as never);
+  const receipt = sending.send("p2p:1:2", "hello");
+  for (let passed = 0; passed < ms; passed++) {
+    await Promise.resolve();
+    clock.pass(1);
+  }
+  sending.end("the test is over");
+  await receipt.catch(() => {});
+  return tries;
+}

@@ -1,0 +1,204 @@
+/** The page in real browsers: people write to one another, and nothing is lost or doubled whatever dies in between. */
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Browser } from "playwright-core";
+import { openBrowser, Person } from "../support/browser.ts";
+import { join, Reader } from "../support/chat.ts";
+import { System, type SystemOptions } from "../support/system.ts";
+import { until } from "../support/until.ts";
+
+setDefaultTimeout(90_000);
+
+let browser: Browser;
+const people: Person[] = [];
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  browser = await openBrowser();
+});
+afterAll(() => browser.close());
+afterEach(async () => {
+  const complaints = people.splice(0).flatMap((person) => person.complaints);
+  for (const close of closing.splice(0).reverse()) await close();
+  // In each test alike: nothing in the browser's console.
+  expect(complaints).toEqual([]);
+});
+
+async function started(options: SystemOptions = {}): Promise<System> {
+  const system = await System.start(options);
+  closing.push(() => system.end());
+  return system;
+}
+
+async function joined(system: System, name: string): Promise<Person> {
+  const person = await Person.join(browser, system.routeUrl, name);
+  people.push(person);
+  closing.push(() => person.page.context().close());
+  return person;
+}
+
+describe("two browsers and a program in one conversation", () => {
+  test("all read the same, in the same order", async () => {
+    const system = await started();
+    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    await using eve = await join(system, "eve");
+    const reader = new Reader(eve);
+    await ann.write("from ann");
+    await bob.count(1);
+    await bob.write("von Bob: größer & <b>fett</b>");
+    await ann.count(2);
+    await eve.sendAll("来自程序 🚀");
+    const all = ["from ann", "von Bob: größer & <b>fett</b>", "来自程序 🚀"];
+    expect([await ann.count(3), await bob.count(3), await reader.count(2)]).toEqual([
+      all,
+      all,
+      all.slice(0, 2),
+    ]);
+    await ann.marked("Sent");
+  });
+
+  for (const [what, options] of [
+    ["the server", { servers: 1 }],
+    ["everything", {}],
+  ] as const) {
+    test(`lose and double nothing when ${what} is killed and comes back`, async () => {
+      const system = await started(options);
+      const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+      await using eve = await join(system, "eve");
+      const reader = new Reader(eve);
+      await ann.write("before");
+      await bob.count(1);
+      await reader.count(1);
+
+      await system.servers[0]!.kill();
+      await Promise.all([ann.status("No connection"), bob.status("No connection")]);
+      for (const text of ["ann 1", "ann 2", "ann 3"]) await ann.write(text);
+      for (const text of ["bob 1", "bob 2"]) await bob.write(text);
+      expect((await ann.shown()).slice(1)).toEqual(
+        ["ann 1", "ann 2", "ann 3"].map((text) => ({ text, mark: "Waiting to be sent" })),
+      );
+      expect(await ann.page.locator(".status").textContent()).toContain("3 messages waiting");
+
+      await system.servers[0]!.start();
+      await Promise.all([ann.status("", 40_000), bob.status("", 40_000)]);
+      await Promise.all([ann.marked("Sent"), bob.marked("Sent")]);
+      await ann.write("after");
+      const [byAnn, byBob, byEve] = [await ann.count(7), await bob.count(7), await reader.count(7, 40_000)];
+      expect(byAnn).toEqual(byBob);
+      expect(byEve).toEqual(byAnn);
+      expect([...byAnn].sort()).toEqual(["after", "ann 1", "ann 2", "ann 3", "before", "bob 1", "bob 2"]);
+      expect(byAnn.filter((text) => text.startsWith("ann"))).toEqual(["ann 1", "ann 2", "ann 3"]);
+    });
+  }
+
+  test("what was written while the server was gone survives a reload of the page, and arrives once", async () => {
+    const system = await started({ servers: 1 });
+    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    await system.servers[0]!.kill();
+    await ann.status("No connection");
+    for (const text of ["one", "two"]) await ann.write(text);
+    await ann.page.reload();
+    await ann.status("No connection");
+    expect(await ann.shown()).toEqual([
+      { text: "one", mark: "Waiting to be sent" },
+      { text: "two", mark: "Waiting to be sent" },
+    ]);
+    await system.servers[0]!.start();
+    await ann.status("", 40_000);
+    await ann.marked("Sent");
+    expect([await bob.count(2, 40_000), await ann.texts()]).toEqual([
+      ["one", "two"],
+      ["one", "two"],
+    ]);
+  });
+});
+
+describe("a private message", () => {
+  test("counts as unread until it is looked at, and is marked as delivered", async () => {
+    const system = await started();
+    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    await ann.open("bob");
+    await ann.write("psst");
+    await ann.write("only for you");
+    await ann.marked("Delivered");
+    const row = bob.page.getByRole("navigation").getByRole("button", { name: /ann.*2 unread messages/ });
+    await row.waitFor();
+    expect(await bob.page.title()).toBe("(2) CIM");
+    await bob.open("ann");
+    expect(await bob.count(2)).toEqual(["psst", "only for you"]);
+    await until("nothing is unread", async () => (await bob.page.title()) === "CIM");
+    // Looked at here counts after a reload as well.
+    await bob.page.reload();
+    await bob.ready();
+    await bob.open("ann");
+    expect([await bob.count(2), await bob.page.title()]).toEqual([["psst", "only for you"], "CIM"]);
+  });
+
+  test("to somebody who is away is marked as stored, and as delivered when there is an answer", async () => {
+    const system = await started();
+    const ann = await joined(system, "ann");
+    const bob = await join(system, "bob");
+    await bob.close();
+    await ann.page.getByRole("searchbox", { name: "Search people" }).fill("bob");
+    await ann.open("bob");
+    await ann.write("are you there?");
+    await ann.marked("Stored until they are online");
+    await using back = await join(system, "bob");
+    expect(await new Reader(back).count(1)).toEqual(["are you there?"]);
+    await back.sendTo((await back.findUser("ann"))!.userId, "yes");
+    await ann.count(2);
+    await ann.marked("Delivered");
+  });
+});
+
+test("the history comes by scrolling, whole and in order, and new messages leave what is looked at where it is", async () => {
+  const system = await started();
+  await using eve = await join(system, "eve");
+  const numbers = Array.from({ length: 220 }, (_, i) => `number ${i + 1}`);
+  await Promise.all(numbers.map((text) => eve.sendAll(text)));
+  const ann = await joined(system, "ann");
+  const log = ann.page.getByRole("log");
+  await ann.count(50);
+  await until("the beginning is reached", async () => {
+    await log.evaluate((box) => box.scrollTo({ top: 0 }));
+    return (await ann.texts())[0] === "number 1";
+  });
+  expect((await ann.texts()).slice(0, 100)).toEqual(numbers.slice(0, 100));
+  const top = await ann.page.getByText("number 1", { exact: true }).boundingBox();
+  await eve.sendAll("new");
+  await ann.page.getByRole("navigation").getByText("eve: new").waitFor();
+  expect(await ann.page.getByText("number 1", { exact: true }).boundingBox()).toEqual(top);
+  await ann.page.getByRole("button", { name: "To the latest messages" }).click();
+  await ann.page.getByRole("log").getByText("new", { exact: true }).waitFor();
+  expect((await ann.texts()).slice(-50)).toEqual([...numbers.slice(-49), "new"]);
+});
+
+test("a search goes back through the history and leads to the message", async () => {
+  const system = await started();
+  await using eve = await join(system, "eve");
+  await Promise.all(Array.from({ length: 150 }, (_, i) => eve.sendAll(`number ${i + 1}`)));
+  const ann = await joined(system, "ann");
+  await ann.count(50);
+  await ann.page.getByRole("button", { name: "Search in this conversation" }).click();
+  await ann.page.getByRole("searchbox", { name: "Search in this conversation" }).fill("NUMBER 7");
+  await ann.page.getByText("11 matches", { exact: true }).waitFor();
+  const found = ann.page.getByRole("search").getByRole("listitem");
+  expect((await found.allTextContents()).at(-1)).toContain("number 7");
+  await found.last().getByRole("button").click();
+  await ann.page.locator(".marked").getByText("number 7", { exact: true }).waitFor();
+  expect(await ann.page.getByRole("log").getByText("number 7", { exact: true }).isVisible()).toBe(true);
+});
+
+test("people online are listed page by page, and found by their names", async () => {
+  const system = await started();
+  const crowd = await Promise.all(
+    Array.from({ length: 60 }, (_, i) => join(system, `user ${String(i).padStart(2, "0")}`)),
+  );
+  closing.push(() => Promise.all(crowd.map((client) => client.detach())));
+  const ann = await joined(system, "ann");
+  const rows = ann.page.getByRole("list", { name: "Online now" }).getByRole("listitem");
+  await until("a page of people", async () => (await rows.count()) === 50);
+  await ann.page.getByRole("button", { name: "Show more" }).click();
+  await until("all people", async () => (await rows.count()) === 60);
+  await ann.page.getByRole("searchbox", { name: "Search people" }).fill("user 4");
+  await until("those found", async () => (await rows.count()) === 10);
+});

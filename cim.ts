@@ -12,7 +12,7 @@ import { listenRoute } from "./route/listen.ts";
 import { page } from "./route/page-assets.ts";
 import { passwords } from "./route/passwords-bun.ts";
 import { openRoute } from "./route/route.ts";
-import { openStore } from "./route/store/open.ts";
+import { isShared, openStore } from "./route/store/open.ts";
 import { openServer } from "./server/server.ts";
 
 /** docs/configuration.md, by the names there: CIM_LOGIN_POLICY. */
@@ -54,7 +54,7 @@ export async function openCim(config: Config): Promise<Cim> {
   const files = { assets, page, downloads: openDownloads(config.downloads) };
   await using opening = new AsyncDisposableStack();
   const log = createLogger(config.log, "cim");
-  const tokens = new Tokens(findSecret(config.secret, config.data, true));
+  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
   const store = await openStore(config, log);
   opening.defer(() => store.close());
   const registry = await openDirectory(config, log);

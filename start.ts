@@ -3,6 +3,7 @@ import { openCim } from "./cim.ts";
 import type { Config } from "./common/config.ts";
 import { type Running, runRole } from "./common/role.ts";
 import { routeNotes, routeRole } from "./route/main.ts";
+import { shownStore } from "./route/store/open.ts";
 import { serverRole } from "./server/main.ts";
 
 const cimRole = {
@@ -19,7 +20,7 @@ async function startAll(config: Config): Promise<Running> {
     `  page      ${cim.routeUrl}/`,
     `  API       ${cim.routeUrl}/docs`,
     `  clients   ${host}:${port} (TCP)`,
-    `  data      ${config.store || config.data}`,
+    `  store     ${shownStore(config)}`,
     ...routeNotes(config),
     `  chat      cim-client --route ${cim.routeUrl} --user <name>   (or: bun run client …)`,
   ];

@@ -146,7 +146,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     const given = env[name] || variable.default;
     const value = variable.parse(given);
     if (value === undefined) {
-      const shown = variable.secret ? `(${given.length} characters)` : given;
+      const shown = variable.secret ? `(${given.length} characters)` : withoutPassword(given);
       throw new ConfigError(`${name}=${shown}: want ${variable.want}`);
     }
     config[configKey(name)] = value;
@@ -161,6 +161,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 /** `--route-port` for CIM_ROUTE_PORT. */
 export function flagOf(name: VariableName): string {
   return `--${name.slice("CIM_".length).toLowerCase().replaceAll("_", "-")}`;
+}
+
+/** A URL's user and password are not for logs. */
+function withoutPassword(given: string): string {
+  return given.replace(/(:\/\/)[^/]*@/, "$1…@");
 }
 
 function configKey(name: string): string {

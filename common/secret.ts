@@ -5,16 +5,27 @@ import { ConfigError } from "./config.ts";
 
 const SECRET_BYTES = 32;
 
-/**
- * @param make whether to make the secret when there is none (who keeps the accounts does; a lone server does not)
- * @throws ConfigError when there is none and none may be made, or the directory cannot be used
- */
-export function findSecret(given: string, dataDirectory: string, make: boolean): string {
+/** Where a process may have its secret from, if none is given. */
+export type SecretSource =
+  /** The data directory; made there if need be. For who keeps the accounts there as well. */
+  | "made"
+  /** The data directory, where another process made it. */
+  | "found"
+  /** Nowhere: others, on other machines, need the same. */
+  | "given";
+
+/** @throws ConfigError when there is none, or the directory cannot be used */
+export function findSecret(given: string, dataDirectory: string, source: SecretSource): string {
   if (given) return given;
+  if (source === "given") {
+    throw new ConfigError(
+      "CIM_SECRET is not set: routes that share a CIM_STORE, and their servers, need the same",
+    );
+  }
   const file = join(dataDirectory, "secret");
   const kept = readSecret(file);
   if (kept) return kept;
-  if (!make) {
+  if (source === "found") {
     throw new ConfigError(
       `CIM_SECRET is not set and there is no ${file}: set the CIM_SECRET that the route has`,
     );

@@ -12,7 +12,7 @@ import { listenRoute } from "./listen.ts";
 import { page } from "./page-assets.ts";
 import { passwords } from "./passwords-bun.ts";
 import { openRoute } from "./route.ts";
-import { openStore } from "./store/open.ts";
+import { isShared, openStore, shownStore } from "./store/open.ts";
 
 export const routeRole = {
   name: "cim-route",
@@ -23,7 +23,7 @@ export const routeRole = {
 async function startRoute(config: Config): Promise<Running> {
   const downloads = openDownloads(config.downloads);
   const log = createLogger(config.log, "route");
-  const tokens = new Tokens(findSecret(config.secret, config.data, true));
+  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
   const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);
@@ -34,6 +34,7 @@ async function startRoute(config: Config): Promise<Running> {
     `cim-route   ${listener.url}`,
     `  API       ${listener.url}/docs`,
     `  page      ${listener.url}/`,
+    `  store     ${shownStore(config)}`,
     ...routeNotes(config),
   ];
   const stop = async () => {

@@ -17,7 +17,7 @@ export const serverRole = {
 
 async function startServer(config: Config): Promise<Running> {
   const log = createLogger(config.log, "server");
-  const tokens = new Tokens(findSecret(config.secret, config.data, false));
+  const tokens = new Tokens(findSecret(config.secret, config.data, "found"));
   const link = new Link("server", tokens);
   const registrar = await openRegistrar(config, link, log);
   const server = await openServer({ config, tokens, link, registrar, log });

@@ -82,3 +82,9 @@ describe("a wrong value stops the start with a line that names it:", () => {
     );
   });
 });
+
+test("an error never shows the password in a URL", () => {
+  expect(() => readConfig({ CIM_STORE: "redis+odd://user:s3cret@host:6379" })).toThrow(
+    "CIM_STORE=redis+odd://…@host:6379: want ",
+  );
+});

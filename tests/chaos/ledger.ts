@@ -14,6 +14,7 @@ export interface Violation {
     | "misplaced" // two messages with one seq, or one message with two
     | "reordered" // of two messages of one sender, the later one stands before the earlier
     | "wrong" // not what was sent, or to whom
+    | "stuck" // without an outcome although nothing was broken any more
     | "gave up" // a client ended by itself
     | "presence"
     | "process"; // a process of ours did what it should not
@@ -37,10 +38,20 @@ export interface Counts {
 
 interface Sending {
   client: string;
+  conversation: string;
   at: number;
   seq: number | null;
-  failed: string | null;
+  failed: { why: string; at: number } | null;
 }
+
+/** When something was broken, from the first to the last moment. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** A message that was sent in vain all this time was not held up by what was broken before. */
+const STUCK_MS = 15_000;
 
 /** A conversation, as all clients together know it. */
 interface Talk {
@@ -87,7 +98,13 @@ export class Ledger {
     switch (entry.is) {
       case "sends":
         this.counts.sent++;
-        this.#sendings.set(entry.id, { client, at, seq: null, failed: null });
+        this.#sendings.set(entry.id, {
+          client,
+          conversation: entry.conversation,
+          at,
+          seq: null,
+          failed: null,
+        });
         this.#talk(entry.conversation).sent.getOrInsert(client, []).push(entry.id);
         break;
       case "accepted":
@@ -96,7 +113,7 @@ export class Ledger {
       case "failed": {
         this.counts.failed++;
         const sending = this.#sendings.get(entry.id);
-        if (sending) sending.failed = entry.why;
+        if (sending) sending.failed = { why: entry.why, at };
         break;
       }
       case "receives":
@@ -127,9 +144,10 @@ export class Ledger {
     return missing;
   }
 
-  /** What can only be said when nothing more will happen. */
-  close(): void {
+  /** What can only be said when nothing more will happen. @param broken when anything was */
+  close(broken: readonly Span[]): void {
     this.violations.push(...this.missing());
+    for (const [id, sending] of this.#sendings) this.#checkOutcome(id, sending, broken);
     for (const [conversation, talk] of this.#talks) {
       for (const [client, ids] of talk.sent) this.#checkOrder(conversation, client, ids);
       for (const [seq, id] of talk.ids) this.#checkSource(conversation, seq, id);
@@ -195,9 +213,17 @@ export class Ledger {
     const text =
       messageId === undefined
         ? `nobody has it; ${client} has ${last}, the conversation goes up to ${talk.head}`
-        : `sent by ${sending?.client}, ${sending?.seq ? "accepted" : (sending?.failed ?? "no outcome")}; ${client} has ${last}`;
+        : `sent by ${sending?.client}, ${sending?.seq ? "accepted" : (sending?.failed?.why ?? "no outcome")}; ${client} has ${last}`;
     const kind = sending?.seq ? "lost" : "hole";
     return { kind, text, at: sending?.at ?? 0, client, conversation, seq, messageId };
+  }
+
+  #checkOutcome(id: string, { client, conversation, at, failed }: Sending, broken: readonly Span[]): void {
+    if (failed === null) return;
+    const wholeSince = Math.max(at, ...broken.filter(({ from }) => from < failed.at).map(({ to }) => to));
+    if (failed.at - wholeSince < STUCK_MS) return;
+    const text = `${failed.why}; nothing had been broken for ${failed.at - wholeSince} ms`;
+    this.violations.push({ kind: "stuck", text, at: failed.at, client, conversation, messageId: id });
   }
 
   /** What one client sent to one conversation stands there in the order in which it was sent. */

@@ -55,7 +55,9 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     await keepLogs(world, crowds, directory);
   }
   crowds.report(ledger);
-  ledger.close();
+  ledger.close(
+    faults.map(({ at, durationMs }) => ({ from: Date.parse(at), to: Date.parse(at) + durationMs })),
+  );
   const explained = ledger.violations.slice(0, MAX_EXPLAINED);
   const count = (...kinds: Violation["kind"][]) =>
     ledger.violations.filter(({ kind }) => kinds.includes(kind)).length;

@@ -17,6 +17,8 @@ export interface V2ReaderParts {
   cursors: Pick<Cursors, "cursor" | "unread" | "ack">;
   locks: Locks;
   now?: () => number;
+  /** How long another route that reads to the same user is waited for. Default 1 s. */
+  patienceMs?: number;
 }
 
 export interface V2User {
@@ -40,7 +42,7 @@ export const CONNECT_MS = 1500;
 /** A route that dies while it reads holds up the others for so long. */
 const LOCK_MS = 10 * 1000;
 const LOCK_RENEWAL_MS = 2 * 1000;
-const LOCK_PATIENCE_MS = 1000;
+const PATIENCE_MS = 1000;
 const LOCK_RETRY_MS = 25;
 const PAGE = { messages: 200, bytes: 256 * 1024 };
 const CONVERSATIONS = 100;
@@ -49,6 +51,8 @@ export class V2Reader {
   readonly #parts: V2ReaderParts;
   readonly #now: () => number;
   readonly #holder = crypto.randomUUID();
+  /** What was said, and could not be acknowledged: by user, slot and conversation. */
+  readonly #unacknowledged = new Map<string, number>();
 
   constructor(parts: V2ReaderParts) {
     this.#parts = parts;
@@ -60,15 +64,16 @@ export class V2Reader {
    * @throws CimError when the server does not take a message; what it took before that does not come again
    */
   async read(user: V2User, wanted: Wanted, begin: () => void): Promise<Outcome> {
-    const hold = new Hold(this.#parts.locks, `v2:${user.userId}`, this.#holder);
-    if (!(await hold.begin())) return "left";
+    const { locks, patienceMs = PATIENCE_MS } = this.#parts;
+    const hold = new Hold(locks, `v2:${user.userId}`, this.#holder);
+    if (!(await hold.begin(patienceMs))) return "left";
     try {
       const session = await this.#session(user);
       if (session === null) return "taken";
       const waitMs = wanted.everything ? 0 : this.#unconnectedMs(session);
       if (waitMs > 0) return { waitMs };
       begin();
-      const reading = new Reading(this.#parts, user.server, session, hold);
+      const reading = new Reading(this.#parts, user.server, session, hold, this.#unacknowledged);
       if (wanted.everything) await reading.everything(wanted.live);
       else for (const [conversation, seq] of wanted.live) await reading.conversation(conversation, seq);
       return "taken";
@@ -99,12 +104,20 @@ class Reading {
   readonly #server: ServerInstance;
   readonly #session: Session;
   readonly #hold: Hold;
+  readonly #unacknowledged: Map<string, number>;
 
-  constructor(parts: V2ReaderParts, server: ServerInstance, session: Session, hold: Hold) {
+  constructor(
+    parts: V2ReaderParts,
+    server: ServerInstance,
+    session: Session,
+    hold: Hold,
+    unacknowledged: Map<string, number>,
+  ) {
     this.#parts = parts;
     this.#server = server;
     this.#session = session;
     this.#hold = hold;
+    this.#unacknowledged = unacknowledged;
   }
 
   async everything(live: Map<string, number>): Promise<void> {
@@ -133,7 +146,8 @@ class Reading {
 
   async #follow(conversation: string, cursor: number, liveFrom: number): Promise<void> {
     const { log, servers } = this.#parts;
-    for (let after = cursor; ; ) {
+    const said = this.#unacknowledged.get(this.#key(conversation)) ?? 0;
+    for (let after = Math.max(cursor, said); ; ) {
       const { messages, through, head } = await log.read(conversation, after, PAGE);
       const decoded = messages.map(({ bytes }) => decodeMessage(bytes));
       for (const { push, seq } of v2Pushes(this.#session.userId, decoded, liveFrom)) {
@@ -151,7 +165,13 @@ class Reading {
 
   async #acknowledge(conversation: string, seq: number): Promise<void> {
     const { userId, slot } = this.#session;
+    this.#unacknowledged.set(this.#key(conversation), seq);
     await this.#parts.cursors.ack([{ userId, slot, conversation, seq }]);
+    this.#unacknowledged.delete(this.#key(conversation));
+  }
+
+  #key(conversation: string): string {
+    return `${this.#session.userId} ${conversation} ${this.#session.slot}`;
   }
 }
 
@@ -169,8 +189,8 @@ class Hold {
   }
 
   /** False when another has not let go of it in time. */
-  async begin(): Promise<boolean> {
-    const until = performance.now() + LOCK_PATIENCE_MS;
+  async begin(patienceMs: number): Promise<boolean> {
+    const until = performance.now() + patienceMs;
     while (!(await this.#take())) {
       if (performance.now() > until) return false;
       await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));

@@ -19,12 +19,13 @@ export interface V2ServersParts {
   sessions: Pick<Sessions, "list">;
   reader: Pick<V2Reader, "read">;
   logger: Logger;
+  /** How soon a user who asked for what was kept, and could not be read to, is tried again. Default 1 s. */
+  againMs?: number;
 }
 
 /** Users of one server who are read to at once. */
 const MAX_READERS = 32;
 const PAGE_USERS = 1000;
-/** How soon a user who asked for what was kept is tried again. */
 const AGAIN_MS = 1000;
 
 interface Wish extends Wanted {
@@ -129,7 +130,7 @@ export class V2Servers {
 
   /** The client asks once; as long as its server is there, that is heard. */
   async #wishAgain(key: string, { server }: V2User): Promise<void> {
-    await wait(AGAIN_MS);
+    await wait(this.#parts.againMs ?? AGAIN_MS);
     if (!this.#parts.servers.find(addressOf(server), server.bootId)) return;
     const wish = this.#wishes.get(key) ?? newWish();
     wish.everything = true;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Config } from "../../common/config.ts";
-import type { ServerInstance } from "../../common/registry/registry.ts";
+import { type ServerInstance, v2BootId } from "../../common/registry/registry.ts";
 import { type OwnSession, Presence } from "../../route/presence.ts";
 import type { Session } from "../../route/store/sessions.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
@@ -134,6 +134,80 @@ describe("a CIM v2 login", () => {
   });
 });
 
+describe("a session on a CIM v2 server", () => {
+  const v2 = instance(3, v2BootId("1"));
+  const online = async (presence: Presence) => (await presence.online(0, 10)).users.length;
+
+  test("counts as connected from its claim on, for as long as the server is there", async () => {
+    const presence = open("reject");
+    await presence.claim(alice, "default", v2, null);
+    now += 3_600_000;
+    const before = [
+      await online(presence),
+      (await presence.connected([alice.userId])).get(alice.userId)?.length,
+    ];
+    gone.add(v2.bootId);
+    expect([before, await online(presence)]).toEqual([[1, 1], 0]);
+  });
+
+  test("stands in the way of another login for 15 s only: nobody knows whether it still has a connection", async () => {
+    const presence = open("reject");
+    await presence.claim(alice, "default", v2, null);
+    expect(presence.mayLogin(alice.userId, "default", null)).rejects.toMatchObject({
+      status: "REPEAT_LOGIN",
+    });
+    now += 15_000;
+    expect(await presence.claim(alice, "default", one, null)).toMatchObject({ bootId: "boot-1" });
+  });
+
+  test("ends when a CIM v2 peer calls it over, and keeps its place in the conversation of all", async () => {
+    const presence = open("reject", true);
+    await presence.claim(alice, "default", v2, null);
+    await store.log.append([
+      { conversation: "all", senderId: 9, messageId: "m", at: now, bytes: new Uint8Array() },
+    ]);
+    await presence.calledOver(alice.userId);
+    expect([await online(presence), (await store.cursors.unread(alice.userId, "", "", 9)).length]).toEqual([
+      0, 1,
+    ]);
+  });
+});
+
+describe("where there are CIM v2 servers, a session on ours that a CIM v2 peer calls over", () => {
+  test("goes on while its connection does, and stands in no login's way", async () => {
+    const presence = open("reject", true);
+    const session = await connected(presence, one);
+    await presence.calledOver(alice.userId);
+    expect([(await presence.online(0, 10)).users, closed]).toEqual([[alice], []]);
+    expect(await presence.claim(alice, "laptop", two, null)).toMatchObject({ bootId: "boot-2" });
+    expect(closed).toEqual([[session.sessionId, "kicked"]]);
+  });
+
+  test("stands in the way again once a connection has confirmed it", async () => {
+    const presence = open("reject", true);
+    const session = await connected(presence, one);
+    await presence.calledOver(alice.userId);
+    await presence.confirm(session);
+    expect(presence.mayLogin(alice.userId, "laptop", null)).rejects.toMatchObject({ status: "REPEAT_LOGIN" });
+  });
+
+  test("may still be connecting: its claim is taken all the same", async () => {
+    const presence = open("reject", true);
+    const claim = await presence.claim(alice, "default", one, null);
+    await presence.calledOver(alice.userId);
+    expect(await presence.adopt(alice.userId, "alice", claim.server, "boot-1")).toMatchObject({
+      confirmed: true,
+    });
+  });
+});
+
+test("where there are none, a CIM v2 peer that calls a session over ends it", async () => {
+  const presence = open("reject");
+  const session = await connected(presence, one);
+  await presence.calledOver(alice.userId);
+  expect([(await presence.online(0, 10)).users, closed]).toEqual([[], [[session.sessionId, "logged_out"]]]);
+});
+
 test("who is online is listed in pages, without claims and without those on servers that are gone", async () => {
   const presence = open("reject");
   const users = [];
@@ -152,12 +226,12 @@ test("who is online is listed in pages, without claims and without those on serv
   });
 });
 
-function open(policy: Config["loginPolicy"]): Presence {
+function open(policy: Config["loginPolicy"], knowsV2 = false): Presence {
   return new Presence({
     sessions: store.sessions,
     cursors: store.cursors,
     directory: { state: (_, bootId) => (gone.has(bootId) ? "gone" : "alive") },
-    knowsV2: () => false,
+    knowsV2: () => knowsV2,
     policy,
     tokenMs: 60_000,
     close: (session, reason) => closed.push([session.sessionId, reason]),

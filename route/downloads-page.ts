@@ -56,7 +56,7 @@ export function downloadsPage({ route, clients, language }: Content) {
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>${texts.title}</title>
-    <link rel="icon" href="data:," />
+    <link rel="icon" href="icon.svg" />
     <link rel="stylesheet" href="download/page.css" />
   </head>
   <body>

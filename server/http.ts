@@ -56,7 +56,9 @@ function refused(error: CimError, path: string): Response {
 }
 
 function health(missing: string | null): Response {
-  return Response.json({ ok: missing === null, missing }, { status: missing === null ? 200 : 503 });
+  return missing === null
+    ? Response.json({ status: "ok", troubles: [] })
+    : Response.json({ status: "trouble", troubles: [missing] }, { status: 503 });
 }
 
 async function pushed(request: Request, parts: HttpParts): Promise<Response> {

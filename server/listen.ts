@@ -1,7 +1,7 @@
 /** The sockets of a server, and the only file that knows Bun's: TCP and WebSockets for clients, HTTP for routes. */
-import { readFileSync } from "node:fs";
 import type { ServerWebSocket, TCPSocketListener } from "bun";
-import { type Config, ConfigError } from "../common/config.ts";
+import type { Config } from "../common/config.ts";
+import { type Certificate, openMany, readCertificate } from "../common/listening.ts";
 import { MAX_FRAME_BYTES, WEBSOCKET_PATH } from "../proto/frame.ts";
 import type { Socket } from "./party.ts";
 
@@ -30,7 +30,7 @@ export interface Listening {
 }
 
 type Settings = Pick<Config, "host" | "serverPort" | "serverHttpPort" | "tlsCert" | "tlsKey">;
-type Tls = { cert: string; key: string } | undefined;
+type Tls = Certificate | undefined;
 
 /** Bun's backlog is 512 whatever is asked for: a crowd that comes at once needs several queues to stand in. */
 const LISTENERS = 32;
@@ -48,7 +48,7 @@ const CLOSE_MS = 1000;
 /** @throws ConfigError for a port that is taken, an address that is not ours, or a certificate that cannot be read */
 export function listen(config: Settings, handlers: Handlers): Listening {
   const { host, serverPort, serverHttpPort } = config;
-  const tls = readTls(config);
+  const tls = readCertificate(config);
   const sockets = openTcp(host, serverPort, tls, handlers);
   let accepting = true;
   try {
@@ -97,10 +97,14 @@ function openTcp(
     // With it, `open` is called before the handshake: one that never comes runs into the deadline for the login.
     handshake() {},
   };
-  return openMany("CIM_SERVER_PORT", hostname, wanted, LISTENERS, (port, reusePort) => {
-    const options: Shared = { hostname, port, reusePort, tls, socket, data: null };
-    return Bun.listen<Peer | null>(options);
-  });
+  return openMany(
+    { setting: "CIM_SERVER_PORT", host: hostname, port: wanted },
+    LISTENERS,
+    (port, reusePort) => {
+      const options: Shared = { hostname, port, reusePort, tls, socket, data: null };
+      return Bun.listen<Peer | null>(options);
+    },
+  );
 }
 
 type WebSocketData = { peer: Peer | null };
@@ -129,48 +133,28 @@ function openHttp(
     drain: (ws) => ws.data.peer?.drained(),
     close: (ws) => ws.data.peer?.closed(),
   };
-  return openMany("CIM_SERVER_HTTP_PORT", hostname, wanted, HTTP_LISTENERS, (port, reusePort) =>
-    Bun.serve<WebSocketData>({
-      hostname,
-      port,
-      reusePort,
-      tls,
-      websocket,
-      development: false,
-      idleTimeout: HTTP_IDLE_SECONDS,
-      maxRequestBodySize: MAX_INTERNAL_BODY_BYTES,
-      fetch(request, server) {
-        const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-        if (!isUpgrade || new URL(request.url).pathname !== WEBSOCKET_PATH) return fetch(request);
-        return server.upgrade(request, { data: { peer: null } })
-          ? undefined
-          : new Response(null, { status: 400 });
-      },
-    }),
+  return openMany(
+    { setting: "CIM_SERVER_HTTP_PORT", host: hostname, port: wanted },
+    HTTP_LISTENERS,
+    (port, reusePort) =>
+      Bun.serve<WebSocketData>({
+        hostname,
+        port,
+        reusePort,
+        tls,
+        websocket,
+        development: false,
+        idleTimeout: HTTP_IDLE_SECONDS,
+        maxRequestBodySize: MAX_INTERNAL_BODY_BYTES,
+        fetch(request, server) {
+          const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+          if (!isUpgrade || new URL(request.url).pathname !== WEBSOCKET_PATH) return fetch(request);
+          return server.upgrade(request, { data: { peer: null } })
+            ? undefined
+            : new Response(null, { status: 400 });
+        },
+      }),
   );
-}
-
-/** Opens a port several times; first once alone, so that sharing it with another process is an error. */
-function openMany<T extends { port?: number; stop(force: boolean): unknown }>(
-  setting: string,
-  host: string,
-  wanted: number,
-  count: number,
-  open: (port: number, reusePort: boolean) => T,
-): T[] {
-  const opened: T[] = [];
-  try {
-    const alone = open(wanted, false);
-    const port = alone.port!;
-    alone.stop(true);
-    for (let i = 0; i < count; i++) opened.push(open(port, true));
-    return opened;
-  } catch (error) {
-    for (const one of opened) one.stop(true);
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "EADDRINUSE" ? "the port is taken" : `cannot listen on CIM_HOST=${host}: ${message}`;
-    throw new ConfigError(`${setting}=${wanted}: ${why}`, { cause: error });
-  }
 }
 
 /** A WebSocket as the stream of bytes that it carries. */
@@ -186,17 +170,4 @@ function asSocket(ws: ServerWebSocket<WebSocketData>): Socket {
     end: () => ws.close(),
     terminate: () => ws.terminate(),
   };
-}
-
-function readTls({ tlsCert, tlsKey }: Settings): Tls {
-  if (!tlsCert) return undefined;
-  return { cert: readPem("CIM_TLS_CERT", tlsCert), key: readPem("CIM_TLS_KEY", tlsKey) };
-}
-
-function readPem(setting: string, file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new ConfigError(`${setting}=${file}: ${(error as Error).message}`, { cause: error });
-  }
 }

@@ -14,14 +14,22 @@ interface SendMsg {
 }
 
 /**
- * Writes it to every connection of the user here.
- * @throws CimError INVALID for a body of another shape; RECEIVER_OFFLINE when the user is not here; FALLBACK when no
- * connection of the user takes more
+ * Writes it to every CIM v2 connection of the user here. A client of ours reads from the log, where this is not.
+ * @throws CimError INVALID for a body of another shape, or a user with clients of ours only; RECEIVER_OFFLINE when the
+ * user is not here; FALLBACK when no connection of the user takes more
  */
 export function sendMsg(body: unknown, sessions: Sessions): void {
   const { userId, msg, batch, cmd, properties } = read(body);
-  const receivers = sessions.ofUser(userId);
-  if (receivers.length === 0) throw new CimError("RECEIVER_OFFLINE", `user ${userId} is not on this server`);
+  const connections = sessions.ofUser(userId);
+  if (connections.length === 0)
+    throw new CimError("RECEIVER_OFFLINE", `user ${userId} is not on this server`);
+  const receivers = connections.filter((connection) => !connection.isOurs);
+  if (receivers.length === 0) {
+    throw new CimError(
+      "INVALID",
+      `user ${userId} has no CIM v2 client here: push through the route (/p2pRoute)`,
+    );
+  }
   const frame = encodeFrame({
     cmd,
     requestId: BigInt(userId),

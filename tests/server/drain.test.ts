@@ -54,7 +54,7 @@ test("while it drains it says so, and what a client was sent before still arrive
   const health = await cim.server.fetch(new Request("http://x/health"));
   expect([health.status, await health.json()]).toEqual([
     503,
-    { ok: false, missing: "the server is draining" },
+    { status: "trouble", troubles: ["the server is draining"] },
   ]);
   held.resolve();
   await closed;

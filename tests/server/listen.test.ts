@@ -36,10 +36,10 @@ test("a port that is taken is an error that names it, whoever has it, and what w
 
 test("an address that is not ours, and a certificate that is not there, are errors that name them", async () => {
   await expect(openTestServer({ CIM_HOST: "192.0.2.1" })).rejects.toThrow(
-    /^CIM_SERVER_PORT=0: cannot listen on CIM_HOST=192.0.2.1: /,
+    /^CIM_HOST=192.0.2.1: not an address of this machine/,
   );
   await expect(openTestServer({ CIM_TLS_CERT: "/nowhere.pem", CIM_TLS_KEY: "/nowhere.pem" })).rejects.toThrow(
-    /^CIM_TLS_CERT=\/nowhere.pem: ENOENT/,
+    /^CIM_TLS_CERT=\/nowhere.pem: cannot read it: ENOENT/,
   );
 });
 

@@ -36,13 +36,14 @@ function Messenger({ chat }: Ui) {
   const isElsewhere = chat.link.state === "elsewhere";
   return (
     <>
-      <div class={`messenger ${inList ? "in-list" : ""}`} inert={isElsewhere}>
+      <main class={`messenger ${inList ? "in-list" : ""}`} inert={isElsewhere}>
+        <h1 class="only-read">CIM</h1>
         <StatusBar />
         <Sidebar onPick={pick} />
         {chat.open && (
           <Conversation key={chat.open.conversation} thread={chat.open} onBack={() => history.back()} />
         )}
-      </div>
+      </main>
       {isElsewhere && <Elsewhere />}
     </>
   );

@@ -16,16 +16,16 @@ export function Conversation({ thread, onBack }: { thread: Thread; onBack: () =>
   const { peer } = thread;
   const online = peer ? chat.people.online.get(peer.userId) : undefined;
   return (
-    <main class="conversation">
+    <section class="conversation" aria-label={nameOf(peer, texts)}>
       <header>
         <button type="button" class="quiet round back" aria-label={texts.back} onClick={onBack}>
           <Icon name="back" />
         </button>
         <Avatar user={peer} online={online} />
         <div class="title">
-          <h1>
+          <h2>
             <bdi>{nameOf(peer, texts)}</bdi>
-          </h1>
+          </h2>
           <p class="dim">
             {peer === null
               ? texts.everyoneHint
@@ -55,6 +55,6 @@ export function Conversation({ thread, onBack }: { thread: Thread; onBack: () =>
       )}
       <Messages thread={thread} target={target} onReached={() => setTarget(null)} />
       <Composer thread={thread} />
-    </main>
+    </section>
   );
 }

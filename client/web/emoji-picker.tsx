@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { EMOJI_PAGES, emojiPage } from "../console/emoji.ts";
 import { useUi } from "./ui.ts";
 
@@ -15,7 +15,7 @@ export function EmojiPicker({ onPick, onClose }: EmojiPickerProps) {
   const grid = useRef<HTMLFieldSetElement>(null);
   const cells = () => [...grid.current!.querySelectorAll("button")];
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     cells()[0]?.focus();
     const outside = (event: PointerEvent) => {
       if (!grid.current?.parentElement?.contains(event.target as Node)) onClose();

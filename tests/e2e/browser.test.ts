@@ -1,45 +1,15 @@
 /** The page in real browsers: people write to one another, and nothing is lost or doubled whatever dies in between. */
-import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { openBrowser, Person } from "../support/browser.ts";
+import { describe, expect, test } from "bun:test";
 import { join, Reader } from "../support/chat.ts";
-import { System, type SystemOptions } from "../support/system.ts";
 import { until } from "../support/until.ts";
+import { visit } from "../support/visit.ts";
 
-setDefaultTimeout(90_000);
-
-let browser: Browser;
-const people: Person[] = [];
-const closing: (() => Promise<unknown>)[] = [];
-
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
-afterEach(async () => {
-  const complaints = people.splice(0).flatMap((person) => person.complaints);
-  for (const close of closing.splice(0).reverse()) await close();
-  // In each test alike: nothing in the browser's console.
-  expect(complaints).toEqual([]);
-});
-
-async function started(options: SystemOptions = {}): Promise<System> {
-  const system = await System.start(options);
-  closing.push(() => system.end());
-  return system;
-}
-
-async function joined(system: System, name: string): Promise<Person> {
-  const person = await Person.join(browser, system.routeUrl, name);
-  people.push(person);
-  closing.push(() => person.page.context().close());
-  return person;
-}
+const here = visit();
 
 describe("two browsers and a program in one conversation", () => {
   test("all read the same, in the same order", async () => {
-    const system = await started();
-    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    const system = await here.system();
+    const [ann, bob] = await Promise.all([here.join(system, "ann"), here.join(system, "bob")]);
     await using eve = await join(system, "eve");
     const reader = new Reader(eve);
     await ann.write("from ann");
@@ -61,8 +31,8 @@ describe("two browsers and a program in one conversation", () => {
     ["everything", {}],
   ] as const) {
     test(`lose and double nothing when ${what} is killed and comes back`, async () => {
-      const system = await started(options);
-      const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+      const system = await here.system(options);
+      const [ann, bob] = await Promise.all([here.join(system, "ann"), here.join(system, "bob")]);
       await using eve = await join(system, "eve");
       const reader = new Reader(eve);
       await ann.write("before");
@@ -91,8 +61,8 @@ describe("two browsers and a program in one conversation", () => {
   }
 
   test("what was written while the server was gone survives a reload of the page, and arrives once", async () => {
-    const system = await started({ servers: 1 });
-    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    const system = await here.system({ servers: 1 });
+    const [ann, bob] = await Promise.all([here.join(system, "ann"), here.join(system, "bob")]);
     await system.servers[0]!.kill();
     await ann.status("No connection");
     for (const text of ["one", "two"]) await ann.write(text);
@@ -114,8 +84,8 @@ describe("two browsers and a program in one conversation", () => {
 
 describe("a private message", () => {
   test("counts as unread until it is looked at, and is marked as delivered", async () => {
-    const system = await started();
-    const [ann, bob] = await Promise.all([joined(system, "ann"), joined(system, "bob")]);
+    const system = await here.system();
+    const [ann, bob] = await Promise.all([here.join(system, "ann"), here.join(system, "bob")]);
     await ann.open("bob");
     await ann.write("psst");
     await ann.write("only for you");
@@ -134,8 +104,8 @@ describe("a private message", () => {
   });
 
   test("to somebody who is away is marked as stored, and as delivered when there is an answer", async () => {
-    const system = await started();
-    const ann = await joined(system, "ann");
+    const system = await here.system();
+    const ann = await here.join(system, "ann");
     const bob = await join(system, "bob");
     await bob.close();
     await ann.page.getByRole("searchbox", { name: "Search people" }).fill("bob");
@@ -151,11 +121,11 @@ describe("a private message", () => {
 });
 
 test("the history comes by scrolling, whole and in order, and new messages leave what is looked at where it is", async () => {
-  const system = await started();
+  const system = await here.system();
   await using eve = await join(system, "eve");
   const numbers = Array.from({ length: 220 }, (_, i) => `number ${i + 1}`);
   await Promise.all(numbers.map((text) => eve.sendAll(text)));
-  const ann = await joined(system, "ann");
+  const ann = await here.join(system, "ann");
   const log = ann.page.getByRole("log");
   await ann.count(50);
   await until("the beginning is reached", async () => {
@@ -173,10 +143,10 @@ test("the history comes by scrolling, whole and in order, and new messages leave
 });
 
 test("a search goes back through the history and leads to the message", async () => {
-  const system = await started();
+  const system = await here.system();
   await using eve = await join(system, "eve");
   await Promise.all(Array.from({ length: 150 }, (_, i) => eve.sendAll(`number ${i + 1}`)));
-  const ann = await joined(system, "ann");
+  const ann = await here.join(system, "ann");
   await ann.count(50);
   await ann.page.getByRole("button", { name: "Search in this conversation" }).click();
   await ann.page.getByRole("searchbox", { name: "Search in this conversation" }).fill("NUMBER 7");
@@ -189,12 +159,11 @@ test("a search goes back through the history and leads to the message", async ()
 });
 
 test("people online are listed page by page, and found by their names", async () => {
-  const system = await started();
-  const crowd = await Promise.all(
-    Array.from({ length: 60 }, (_, i) => join(system, `user ${String(i).padStart(2, "0")}`)),
-  );
-  closing.push(() => Promise.all(crowd.map((client) => client.detach())));
-  const ann = await joined(system, "ann");
+  const system = await here.system({ env: { CIM_AUTH: "open" } });
+  const names = Array.from({ length: 60 }, (_, i) => `user ${String(i).padStart(2, "0")}`);
+  const crowd = await Promise.all(names.map((name) => join(system, name, { password: undefined })));
+  here.defer(() => Promise.all(crowd.map((client) => client.detach())));
+  const ann = await here.join(system, "ann");
   const rows = ann.page.getByRole("list", { name: "Online now" }).getByRole("listitem");
   await until("a page of people", async () => (await rows.count()) === 50);
   await ann.page.getByRole("button", { name: "Show more" }).click();

@@ -17,7 +17,9 @@ function readPem(setting: VariableName, file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new ConfigError(`${setting}=${file}: cannot read it: ${(error as Error).message}`, { cause: error });
+    throw new ConfigError(`${setting}=${file}: cannot read it: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -143,10 +143,11 @@ function useFound(words: string): { list: User[]; more: boolean } {
     const name = words.trim();
     asked.current = name;
     if (!name) return;
-    const timer = setTimeout(async () => {
+    const find = async () => {
       const answer = await chat.findPeople(name);
       if (asked.current === name) setFound(answer);
-    }, TYPING_MS);
+    };
+    const timer = setTimeout(() => void find(), TYPING_MS);
     return () => clearTimeout(timer);
   }, [words]);
   return found;

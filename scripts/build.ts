@@ -4,10 +4,11 @@
  * - `bun run build --all [name ...]`: for every platform, cim (which has all roles in it) and cim-client, or those
  *   named. What another platform needs of Bun comes from npm, once. `--platform linux-arm64`: for that one alone.
  */
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { PLATFORMS, type Platform, programFile } from "../route/platforms.ts";
+import { signAdHoc } from "./mach-o.ts";
 
 const ENTRIES: Record<string, string> = {
   cim: "start.ts",
@@ -75,6 +76,7 @@ function compile(name: string, platform: Platform | null, outdir: string): boole
     { stdout: "ignore", stderr: "pipe", timeout: LONGEST_MS },
   );
   if (success) {
+    if (platform?.startsWith("darwin")) writeFileSync(outfile, signAdHoc(readFileSync(outfile)));
     console.log(`${outfile}  ${Math.round(statSync(outfile).size / MEBIBYTE)} MiB`);
     return true;
   }

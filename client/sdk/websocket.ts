@@ -11,13 +11,13 @@ export const websocket: Dial = async (server, events, signal) => {
   const url = server.webSocketUrl;
   const socket = open(url);
   socket.binaryType = "arraybuffer";
+  let opened = false;
   let ended = false;
   const end = (why: string) => {
     if (ended) return;
     ended = true;
-    // Of the two only one has somebody who listens.
-    reject(new Error(`${url}: ${why}`));
-    events.closed(why);
+    if (opened) events.closed(why);
+    else reject(new Error(`${url}: ${why}`));
   };
   const abandon = () => {
     end("called off");
@@ -27,6 +27,7 @@ export const websocket: Dial = async (server, events, signal) => {
   signal.addEventListener("abort", abandon, { once: true });
 
   socket.onopen = () => {
+    opened = true;
     signal.removeEventListener("abort", abandon);
     resolve({
       write(bytes) {

@@ -5,7 +5,7 @@
 import { createInterface } from "node:readline";
 import type { Answers } from "../../route/api.ts";
 import { Journal, readJournal } from "./journal.ts";
-import { type Account, Member, Past } from "./member.ts";
+import { Member, type Participant, Past } from "./member.ts";
 import { Random } from "./random.ts";
 
 export interface CrowdSettings {
@@ -14,7 +14,7 @@ export interface CrowdSettings {
   journal: string;
   seed: number;
   /** Everyone who takes part, and who of them is of this crowd. */
-  accounts: Account[];
+  participants: Participant[];
   first: number;
   count: number;
   /** Messages a second that this crowd sends, to one and to all. */
@@ -25,7 +25,7 @@ export interface CrowdSettings {
 const TICK_MS = 50;
 /** Who has this many without an outcome writes no more until some are through. */
 const MAX_PENDING = 20;
-/** Of the accounts after one's own, whom one talks to, and of whom one hears for the same reason. */
+/** Of the participants after one's own, whom one talks to, and of whom one hears for the same reason. */
 const FRIENDS = [1, 2, 37];
 const MAX_BURST = 5;
 /** More than one frame holds; one burst in so many. */
@@ -41,11 +41,17 @@ const LARGE_CHARACTERS = 30_000;
 const SMALL_CHARACTERS = 200;
 const LOGIN_RETRY_MS = 200;
 
+// A crowd that goes on after an error of its own would prove nothing.
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  process.exit(1);
+});
+
 const settings = JSON.parse(process.argv[2]!) as CrowdSettings;
-const { accounts, first } = settings;
-const own = accounts.slice(first, first + settings.count);
+const { participants, first } = settings;
+const own = participants.slice(first, first + settings.count);
 const random = new Random(settings.seed);
-const pasts = new Map(own.map((account) => [account.userName, new Past()]));
+const pasts = new Map(own.map(({ name }) => [name, new Past()]));
 for (const entry of readJournal(settings.journal).entries) pasts.get(entry.client)?.add(entry);
 const journal = new Journal(settings.journal);
 const members = await Promise.all(own.map(join));
@@ -73,21 +79,21 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 process.exit(0);
 
-async function join(account: Account, index: number): Promise<Member> {
-  const past = pasts.get(account.userName)!;
-  past.token ??= await firstToken(account);
+async function join(who: Participant, index: number): Promise<Member> {
+  const past = pasts.get(who.name)!;
+  past.token ??= await firstToken(who);
   const slowMs = (first + index) % SLOW_EVERY === 0 ? SLOW_MS : 0;
   const overWebSocket = (first + index) % WEBSOCKET_EVERY === 0;
-  return Member.join({ routeUrl: settings.routeUrl, account, journal, slowMs, overWebSocket }, past);
+  return Member.join({ routeUrl: settings.routeUrl, who, journal, slowMs, overWebSocket }, past);
 }
 
 /** As a backend gets one for its user: with the API key, without a password. */
-async function firstToken({ userId }: Account): Promise<string> {
+async function firstToken({ userId, device }: Participant): Promise<string> {
   for (;;) {
     const response = await fetch(`${settings.routeUrl}/login`, {
       method: "POST",
       headers: { authorization: `Bearer ${settings.adminKey}`, "content-type": "application/json" },
-      body: JSON.stringify({ userId, device: "default" }),
+      body: JSON.stringify({ userId, device }),
     });
     const { code, message, dataBody } = (await response.json()) as {
       code: string;
@@ -103,16 +109,17 @@ async function firstToken({ userId }: Account): Promise<string> {
 function chat(): void {
   for (let left = share(settings.toOne); left > 0; ) {
     const index = random.between(0, own.length - 1);
-    const friend = accounts[(first + index + random.pick(FRIENDS)) % accounts.length]!;
+    const friend = participants[(first + index + random.pick(FRIENDS)) % participants.length]!;
     const forward = random.next() < 0.5;
     // Half of it the other way round, so that both sides of a conversation write.
-    const back = accounts[(first + index - random.pick(FRIENDS) + accounts.length) % accounts.length]!;
+    const back = participants.at((first + index - random.pick(FRIENDS)) % participants.length)!;
     const isLarge = random.between(1, LARGE_BURST_EVERY) === 1;
     const burst = isLarge ? LARGE_BURST : random.between(1, Math.min(MAX_BURST, left));
     left -= burst;
     const member = members[index]!;
-    if (member.pending >= MAX_PENDING) continue;
-    for (let i = 0; i < burst; i++) member.sendTo((forward ? friend : back).userId, padding());
+    const { userId } = forward ? friend : back;
+    if (member.pending >= MAX_PENDING || userId === member.userId) continue;
+    for (let i = 0; i < burst; i++) member.sendTo(userId, padding());
   }
   for (let left = share(settings.toAll); left > 0; left--) {
     const member = random.pick(members);

@@ -5,7 +5,7 @@ import type { CrowdSettings } from "./crowd.ts";
 import { JournalReader } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
 
-export interface CrowdsOptions extends Pick<CrowdSettings, "routeUrl" | "adminKey" | "accounts"> {
+export interface CrowdsOptions extends Pick<CrowdSettings, "routeUrl" | "adminKey" | "participants"> {
   seed: number;
   directory: string;
   processes: number;
@@ -41,7 +41,7 @@ export class Crowds {
     ...shared
   }: CrowdsOptions): Promise<Crowds> {
     const crowds = new Crowds();
-    const count = Math.ceil(shared.accounts.length / processes);
+    const count = Math.ceil(shared.participants.length / processes);
     for (let i = 0; i < processes; i++) {
       const journal = join(directory, `crowd-${i + 1}.jsonl`);
       const own = { first: i * count, count, seed: seed + i, journal };

@@ -6,17 +6,13 @@ import { Ledger, type Span } from "./ledger.ts";
 const ALICE = "alice";
 const BOB = "bob";
 const CAROL = "carol";
+const CAROLS_PHONE = "carol/2";
+const EVERYONE = [ALICE, BOB, CAROL].map((name, i) => ({ name, userId: i + 1 }));
 const CHAT = "p2p:1:2";
 
 /** Everything a run wrote down, a millisecond between the lines, and what the ledger says of it. */
-function judge(lines: [string, Deed][], broken: readonly Span[] = []): string[] {
-  const ledger = new Ledger(
-    new Map([
-      [1, ALICE],
-      [2, BOB],
-      [3, CAROL],
-    ]),
-  );
+function judge(lines: [string, Deed][], broken: readonly Span[] = [], participants = EVERYONE): string[] {
+  const ledger = new Ledger(participants);
   for (const [at, [client, deed]] of lines.entries()) ledger.add({ at, client, ...deed } as Entry);
   ledger.close(broken);
   return ledger.violations.map(({ kind, client, messageId }) => `${kind}: ${client} ${messageId}`);
@@ -69,6 +65,12 @@ test("a message after which nothing came, and one that was passed over, are lost
 
 test("a message to all is lost for each who does not have it", () => {
   expect(judge([...sent(ALICE, "a1", 1, "all"), got(CAROL, "a1", 1, "all")])).toEqual(["lost: bob a1"]);
+});
+
+test("each device of a user gets everything, also what another one sent", () => {
+  const devices = [...EVERYONE, { name: CAROLS_PHONE, userId: 3 }];
+  const run = [...sent(CAROL, "c1", 1, "p2p:2:3"), got(BOB, "c1", 1, "p2p:2:3")];
+  expect(judge(run, [], devices)).toEqual(["lost: carol/2 c1"]);
 });
 
 test("what failed and is with others is missed like any other", () => {

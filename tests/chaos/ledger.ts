@@ -81,16 +81,17 @@ export class Ledger {
   };
   /** By client: what it said of itself last. */
   readonly states = new Map<string, string>();
-  readonly #clientOf: Map<number, string>;
+  /** Everyone's clients, by userId. */
+  readonly #clients = new Map<number, string[]>();
   readonly #sendings = new Map<string, Sending>();
   readonly #talks = new Map<string, Talk>();
   /** By conversation, then by client. */
   readonly #readings = new Map<string, Map<string, Reading>>();
   readonly #ended = new Set<string>();
 
-  /** @param clients who takes part, by userId */
-  constructor(clients: ReadonlyMap<number, string>) {
-    this.#clientOf = new Map(clients);
+  /** @param participants all clients there are, several of which may be of one user */
+  constructor(participants: readonly { userId: number; name: string }[]) {
+    for (const { userId, name } of participants) this.#clients.getOrInsert(userId, []).push(name);
   }
 
   add(entry: Entry): void {
@@ -253,8 +254,8 @@ export class Ledger {
 
   #members(conversation: string): string[] {
     const parsed = parseConversation(conversation);
-    if (parsed.kind === "all") return [...this.#clientOf.values()];
-    return [parsed.low, parsed.high].flatMap((userId) => this.#clientOf.get(userId) ?? []);
+    if (parsed.kind === "all") return [...this.#clients.values()].flat();
+    return [parsed.low, parsed.high].flatMap((userId) => this.#clients.get(userId) ?? []);
   }
 
   #talk(conversation: string): Talk {

@@ -15,6 +15,7 @@ const HELP = `bun run chaos: kills, hangs, drains and cuts while clients chat, a
   --env NAME=VALUE  a setting of every role; any number of them
   --engines E       embedded, or distributed: Redis and ZooKeeper (embedded)
   --clients N       (300)
+  --devices N       of each user, each a client (1); more want --env CIM_LOGIN_POLICY=multi
   --servers N       (3)
   --routes N        (3; embedded: 1)
   --to-one N        private messages a second (60)
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     env: { type: "string", multiple: true, default: [] },
     engines: { type: "string", default: "embedded" },
     clients: { type: "string", default: "300" },
+    devices: { type: "string", default: "1" },
     servers: { type: "string", default: "3" },
     routes: { type: "string" },
     "to-one": { type: "string", default: "60" },
@@ -62,6 +64,7 @@ const report = await runChaos({
   routes: engines === "embedded" ? 1 : values.routes === undefined ? 3 : number("routes"),
   servers: number("servers"),
   clients: number("clients"),
+  devices: number("devices"),
   processes: 4,
   toOne: number("to-one"),
   toAll: number("to-all"),
@@ -75,7 +78,17 @@ else if (values.directory === undefined) await rm(directory, { recursive: true }
 process.exit(report.violationCount === 0 ? 0 : 1);
 
 function number(
-  name: "seed" | "minutes" | "faults" | "clients" | "servers" | "routes" | "at-once" | "to-one" | "to-all",
+  name:
+    | "seed"
+    | "minutes"
+    | "faults"
+    | "clients"
+    | "devices"
+    | "servers"
+    | "routes"
+    | "at-once"
+    | "to-one"
+    | "to-all",
 ): number {
   const value = Number(values[name]);
   if (Number.isFinite(value) && value >= 0) return value;

@@ -7,14 +7,18 @@ import { ALL, p2p } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
 import type { Entry, Journal } from "./journal.ts";
 
-export interface Account {
+/** One device of an account. */
+export interface Participant {
+  /** In journals, and the beginning of its messageIds. */
+  name: string;
   userId: number;
   userName: string;
+  device: string;
 }
 
 export interface MemberOptions {
   routeUrl: string;
-  account: Account;
+  who: Participant;
   journal: Journal;
   /** Milliseconds its application takes for each message. */
   slowMs: number;
@@ -60,10 +64,11 @@ export class Member {
 
   /** Connects with the token of its past, and sends again what has no outcome, with the same ids. */
   static async join(options: MemberOptions, past: Past): Promise<Member> {
-    const { account, journal, routeUrl, slowMs, overWebSocket } = options;
+    const { who, journal, routeUrl, slowMs, overWebSocket } = options;
     const client = await connect({
       routeUrl,
-      userName: account.userName,
+      userName: who.userName,
+      device: who.device,
       token: past.token!,
       loginAttempts: ATTEMPTS,
       backoff: (attempt) => backoffMs(attempt, Math.random(), BACKOFF),
@@ -73,8 +78,8 @@ export class Member {
       ...(slowMs > 0 && { maxUnread: MAX_UNREAD_SLOW }),
     });
     const member = new Member(options, past, client);
-    journal.write(account.userName, { is: "token", token: client.token });
-    journal.write(account.userName, { is: "state", state: `Ready at port ${client.server.port}` });
+    journal.write(who.name, { is: "token", token: client.token });
+    journal.write(who.name, { is: "state", state: `Ready at port ${client.server.port}` });
     void member.#read();
     void member.#watch();
     for (const [id, conversation] of past.open) member.#send(conversation, id, 0);
@@ -82,7 +87,7 @@ export class Member {
   }
 
   get userId(): number {
-    return this.#options.account.userId;
+    return this.#options.who.userId;
   }
 
   get pending(): number {
@@ -108,20 +113,20 @@ export class Member {
   }
 
   #sendNew(conversation: string, padding: number): void {
-    const { account, journal } = this.#options;
-    const id = `${account.userName}.${this.#past.sent++}`;
-    journal.write(account.userName, { is: "sends", conversation, id });
+    const { who, journal } = this.#options;
+    const id = `${who.name}.${this.#past.sent++}`;
+    journal.write(who.name, { is: "sends", conversation, id });
     this.#send(conversation, id, padding);
   }
 
   #send(conversation: string, id: string, padding: number): void {
-    const { account, journal } = this.#options;
+    const { who, journal } = this.#options;
     const text = `${id} ${"·".repeat(padding)}`;
     const sending = this.#client.send(conversation, text, { messageId: id }).then(
-      ({ seq }) => journal.write(account.userName, { is: "accepted", conversation, id, seq }),
+      ({ seq }) => journal.write(who.name, { is: "accepted", conversation, id, seq }),
       (error: Error) => {
         const why = error instanceof CimError ? `${error.code}: ${error.message}` : String(error);
-        journal.write(account.userName, { is: "failed", conversation, id, why });
+        journal.write(who.name, { is: "failed", conversation, id, why });
       },
     );
     this.#underWay.add(sending);
@@ -129,34 +134,34 @@ export class Member {
   }
 
   async #read(): Promise<void> {
-    const { account, journal, slowMs } = this.#options;
+    const { who, journal, slowMs } = this.#options;
     for await (const message of this.#client.messages) {
       if (slowMs > 0) await Bun.sleep(slowMs);
       const { conversation, messageId: id, seq } = message;
       const wrong = problemOf(message);
-      journal.write(account.userName, { is: "receives", conversation, id, seq, ...(wrong && { wrong }) });
+      journal.write(who.name, { is: "receives", conversation, id, seq, ...(wrong && { wrong }) });
     }
   }
 
   async #watch(): Promise<void> {
-    const { account, journal } = this.#options;
+    const { who, journal } = this.#options;
     for await (const status of this.#client.status) {
-      if (status.type === "token") journal.write(account.userName, { is: "token", token: status.token });
+      if (status.type === "token") journal.write(who.name, { is: "token", token: status.token });
       else if (status.type === "waiting") {
         const state = `Reconnecting after ${status.delayMs} ms: ${status.reason}: ${status.text}`;
-        journal.write(account.userName, { is: "state", state });
+        journal.write(who.name, { is: "state", state });
       } else if (status.state === "Ready") {
-        journal.write(account.userName, { is: "state", state: `Ready at port ${this.#client.server.port}` });
+        journal.write(who.name, { is: "state", state: `Ready at port ${this.#client.server.port}` });
       }
     }
     const { reason, text } = await this.#client.closed;
-    if (reason !== "closed") journal.write(account.userName, { is: "ended", why: `${reason}: ${text}` });
+    if (reason !== "closed") journal.write(who.name, { is: "ended", why: `${reason}: ${text}` });
   }
 }
 
-/** The text begins with the message's id, and that with its sender's name. */
+/** The text begins with the message's id, and that with its sender's name, and the device if there are several. */
 function problemOf({ text, messageId, sender }: Message): string | null {
-  if (!messageId.startsWith(`${sender.userName}.`))
+  if (!/^[./]/.test(messageId.slice(sender.userName.length)) || !messageId.startsWith(sender.userName))
     return `from ${sender.userName}, by its id not from there`;
   return text?.startsWith(`${messageId} `) ? null : `its text begins with ${text?.slice(0, 40)}`;
 }

@@ -19,6 +19,8 @@ export interface Settings {
   routes: number;
   servers: number;
   clients: number;
+  /** Of each user, each a client: more than one wants CIM_LOGIN_POLICY=multi. */
+  devices: number;
   processes: number;
   /** Messages a second. */
   toOne: number;

@@ -6,7 +6,7 @@ import { until } from "../support/until.ts";
 import { Crowds } from "./crowds.ts";
 import { FAULTS, type Fault, type Scene } from "./faults.ts";
 import { Ledger, type Violation } from "./ledger.ts";
-import type { Account } from "./member.ts";
+import type { Participant } from "./member.ts";
 import { around, type FaultRecord, machine, type Report, type Settings, versions } from "./report.ts";
 import { reasonAgainst, storm } from "./storm.ts";
 import { World } from "./world.ts";
@@ -27,13 +27,13 @@ export async function runChaos(options: RunOptions): Promise<Report> {
   await mkdir(directory, { recursive: true });
   const startedAt = performance.now();
   const world = await World.start({ ...options, env: { CIM_LOG: "info", ...settings.env } });
-  const accounts = await enrol(world, options.clients);
-  const ledger = new Ledger(new Map(accounts.map(({ userId, userName }) => [userId, userName])));
+  const participants = await enrol(world, settings);
+  const ledger = new Ledger(participants);
   const crowds = await Crowds.start({
     ...options,
     routeUrl: world.routeUrl,
     adminKey: world.adminKey,
-    accounts,
+    participants,
   });
   const reading = setInterval(() => crowds.report(ledger), READ_EVERY_MS);
   const faults: FaultRecord[] = [];
@@ -43,9 +43,9 @@ export async function runChaos(options: RunOptions): Promise<Report> {
   };
   const settledMs: number[] = [];
   try {
-    say(`${accounts.length} clients chat; journals and logs in ${directory}`);
+    say(`${participants.length} clients chat; journals and logs in ${directory}`);
     await storm({ settings, world, crowds, ledger, blame, faults, settledMs, say });
-    await checkPresence(world, crowds, accounts, blame);
+    await checkPresence(world, crowds, participants, blame);
   } catch (error) {
     blame("process", (error as Error).stack ?? String(error));
   } finally {
@@ -55,6 +55,7 @@ export async function runChaos(options: RunOptions): Promise<Report> {
     await keepLogs(world, crowds, directory);
   }
   crowds.report(ledger);
+  if (ledger.counts.received === 0) blame("process", "nobody received anything");
   ledger.close(
     faults.map(({ at, durationMs }) => ({ from: Date.parse(at), to: Date.parse(at) + durationMs })),
   );
@@ -89,7 +90,7 @@ function leftOut(fault: Fault, world: World): [string, string][] {
 async function checkPresence(
   world: World,
   crowds: Crowds,
-  accounts: readonly Account[],
+  participants: readonly Participant[],
   blame: Scene["blame"],
 ): Promise<void> {
   await using observer = await connect({
@@ -98,7 +99,7 @@ async function checkPresence(
     password: OBSERVER.repeat(2),
     register: true,
   });
-  const names = new Set(accounts.map(({ userName }) => userName));
+  const names = new Set(participants.map(({ userName }) => userName));
   const online = async () => {
     const found: string[] = [];
     for await (const { userName } of observer.onlineUsers()) if (names.has(userName)) found.push(userName);
@@ -108,28 +109,30 @@ async function checkPresence(
     until(`${count} are online`, async () => (await online()) === count).catch(async () =>
       blame("presence", `${await online()} clients are online, want ${count}`),
     );
-  await expect(accounts.length);
+  await expect(names.size);
   await crowds.leave();
   await expect(0);
 }
 
-async function enrol(world: World, count: number): Promise<Account[]> {
-  const accounts: Account[] = [];
-  for (let i = 0; i < count; i++) {
+/** Registers users; each device of one is a participant. */
+async function enrol(world: World, { clients, devices }: Settings): Promise<Participant[]> {
+  const participants: Participant[] = [];
+  for (let i = 0; i < clients / devices; i++) {
+    const userName = `c${i}`;
     const response = await fetch(`${world.routeUrl}/registerAccount`, {
       method: "POST",
       headers: { authorization: `Bearer ${world.adminKey}`, "content-type": "application/json" },
-      body: JSON.stringify({ userName: `c${i}` }),
+      body: JSON.stringify({ userName }),
     });
-    const { code, message, dataBody } = (await response.json()) as {
-      code: string;
-      message: string;
-      dataBody: Account;
-    };
-    if (code !== "9000") throw new Error(`registering c${i}: ${code} ${message}`);
-    accounts.push(dataBody);
+    const answer = (await response.json()) as { code: string; message: string; dataBody: { userId: number } };
+    if (answer.code !== "9000") throw new Error(`registering ${userName}: ${answer.code} ${answer.message}`);
+    const { userId } = answer.dataBody;
+    for (let device = 1; device <= devices; device++) {
+      const name = device === 1 ? userName : `${userName}/${device}`;
+      participants.push({ name, userId, userName, device: `device ${device}` });
+    }
   }
-  return accounts;
+  return participants;
 }
 
 async function keepLogs(world: World, crowds: Crowds, directory: string): Promise<void> {

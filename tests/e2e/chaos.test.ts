@@ -39,6 +39,7 @@ async function run(engines: Engines, routes: number, faults: number): Promise<vo
     routes,
     servers: 3,
     clients: CLIENTS,
+    devices: 1,
     processes: 2,
     toOne: 60,
     toAll: 10,

@@ -19,8 +19,8 @@ export class Link {
 
   /**
    * Posts `body` to `url` and answers the body that came back.
-   * @throws CimError FALLBACK when nobody answers in time or the answer is not 200, naming the URL; UNAUTHORIZED
-   * when the peer does not know our secret
+   * @throws CimError FALLBACK when nobody answers in time or the answer is not 200 (then its status is the cause),
+   * naming the URL; UNAUTHORIZED when the peer does not know our secret
    */
   async post(
     url: string,
@@ -45,7 +45,9 @@ export class Link {
       );
     }
     if (response.status === 401) throw new CimError("UNAUTHORIZED", `${url} does not accept our CIM_SECRET`);
-    if (!response.ok) throw new CimError("FALLBACK", `${url} answered ${response.status}`);
+    if (!response.ok) {
+      throw new CimError("FALLBACK", `${url} answered ${response.status}`, { cause: response.status });
+    }
     return answer;
   }
 

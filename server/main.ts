@@ -28,6 +28,9 @@ async function startServer(config: Config): Promise<Running> {
     `  routes    ${host}:${httpPort} (HTTP)`,
     `  registry  ${config.registry === "route" ? config.routeUrl : config.registry}`,
   ];
+  if (server.believes()) {
+    banner.push("  WARNING   the route is one of CIM v2: whoever logs in is believed, without asking anyone");
+  }
   return { banner, stop: () => server.close() };
 }
 

@@ -20,7 +20,7 @@ import { metricsPage } from "./metrics.ts";
 import type { Parts } from "./party.ts";
 import { Sessions } from "./sessions.ts";
 import { Uplink } from "./uplink.ts";
-import { orV2Route } from "./v2-route.ts";
+import { V2Route } from "./v2-route.ts";
 
 export interface ServerOptions {
   config: Config;
@@ -32,6 +32,8 @@ export interface ServerOptions {
 
 export interface Server {
   instance(): ServerInstance;
+  /** Whether whoever logs in is believed, since the route is one of CIM v2. */
+  believes(): boolean;
   /** The HTTP side, without a socket. */
   fetch(request: Request): Promise<Response>;
   /** Drains: nobody new, everyone told to come back elsewhere, what the route is to know handed over. */
@@ -78,7 +80,13 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const server = addressOf({ host, port, httpPort });
   const { routeUrl } = config;
   const ask = (body: Uint8Array<ArrayBuffer>) => link.post(`${routeUrl}/internal/uplink`, body);
-  const post = config.auth === "open" ? orV2Route({ routeUrl, post: ask, fetch: link.fetch, log }) : ask;
+  const isHere = (userId: number) => sessions.ofUser(userId).length > 0;
+  const replaced = () => lookAgain(true);
+  const v2Route =
+    config.auth === "open"
+      ? new V2Route({ routeUrl, bootId, post: ask, fetch: link.fetch, isHere, replaced, log })
+      : null;
+  const post = (body: Uint8Array<ArrayBuffer>) => v2Route?.call(body) ?? ask(body);
   const uplink = new Uplink({ post, server, bootId, log, clock: () => performance.now() });
   const newcomers = new Set<Connection>();
   const parts: Parts = {
@@ -116,9 +124,10 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
       },
       (error) => log.error({ error: String(error) }, "the server cannot be announced"),
     );
-  await within(ANNOUNCE_MS, announcing);
+  await within(ANNOUNCE_MS, Promise.all([announcing, v2Route?.look()]));
   return {
     instance,
+    believes: () => v2Route?.believes ?? false,
     fetch,
     close() {
       draining ??= drain({ registrar, listening, parts }).finally(() => clearInterval(timer));
@@ -156,7 +165,7 @@ async function sayGoodbye(sessions: Sessions): Promise<void> {
 }
 
 /** Waits for what must not hold up the end. */
-async function within(ms: number, what: Promise<void>): Promise<void> {
+async function within(ms: number, what: Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   await Promise.race([what.catch(() => undefined), promise]);

@@ -1,8 +1,6 @@
 /** The page's files, where Bun finds them: inside the compiled binary, or bundled from the sources when first asked for. */
-import { embeddedPage } from "../scripts/page-embedded.ts" with { type: "macro" };
 import type { Page } from "./page.ts";
 
-const embedded = embeddedPage();
 let loading: Promise<Page> | null = null;
 
 export function page(): Promise<Page> {
@@ -11,6 +9,10 @@ export function page(): Promise<Page> {
 }
 
 async function load(): Promise<Page> {
-  const packed = embedded ?? (await (await import("../scripts/page.ts")).packPage());
+  // A binary is compiled with --production, which decides this then and there: it holds one of the two.
+  const packed =
+    process.env.NODE_ENV === "production"
+      ? (await import("./page-embedded.ts")).embedded
+      : await (await import("../scripts/page.ts")).packPage();
   return packed.map(({ gzip, ...file }) => ({ ...file, gzip: Uint8Array.fromBase64(gzip) }));
 }

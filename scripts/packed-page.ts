@@ -2,11 +2,8 @@
 import { join } from "node:path";
 import type { PackedFile } from "./page.ts";
 
-/** The page's files where a binary is being compiled; null where the sources run, which are there to be bundled. */
-export function embeddedPage(): PackedFile[] | null {
-  // A macro runs inside of a bundle as well as in front of a program, and only the latter has a main module.
-  if (Bun.main !== "") return null;
-  // The bundler cannot be called from within itself.
+/** The page's files. Asked of a program of its own: the bundler cannot be called from within itself. */
+export function packedPage(): PackedFile[] {
   const packed = Bun.spawnSync([process.execPath, join(import.meta.dir, "page.ts")], { stderr: "inherit" });
   if (!packed.success) throw new Error("the page could not be bundled");
   return JSON.parse(packed.stdout.toString());

@@ -42,6 +42,8 @@ export interface Server {
 
 /** How long the start waits to be announced; the server serves in any case, and goes on trying. */
 const ANNOUNCE_MS = 3 * 1000;
+/** How often a server under a route of CIM v2 looks whether one of ours has taken its place. */
+const LOOK_EVERY_MS = 5 * 1000;
 const DRAIN_MS = 3 * 1000;
 /** Clients of a server that stops come back spread over this much for each of them, and at most so much. */
 const RETURN_MS_PER_CLIENT = 0.5;
@@ -109,6 +111,9 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     wheel.advance();
     uplink.tick();
   }, wheel.tickMs);
+  const lookout = setInterval(() => {
+    if (v2Route?.believes) void v2Route.look();
+  }, LOOK_EVERY_MS);
   const tls = config.tlsCert !== "";
   const webSocketUrl =
     config.websocketUrl.replace("{host}", host).replace("{port}", String(httpPort)) || undefined;
@@ -130,7 +135,10 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     believes: () => v2Route?.believes ?? false,
     fetch,
     close() {
-      draining ??= drain({ registrar, listening, parts }).finally(() => clearInterval(timer));
+      draining ??= drain({ registrar, listening, parts }).finally(() => {
+        clearInterval(timer);
+        clearInterval(lookout);
+      });
       return draining;
     },
   };

@@ -1,6 +1,7 @@
 /** CIM v2 servers beside ours, under a route of ours: separate processes and a real ZooKeeper. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { CimV2Client } from "../support/cim-v2-client.ts";
+import { CimV2Route } from "../support/cim-v2-route.ts";
 import { CimV2Server } from "../support/cim-v2-server.ts";
 import { System } from "../support/system.ts";
 import { until } from "../support/until.ts";
@@ -270,6 +271,57 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "a CIM v2 server"
     await bob.fetchOfflineMsgs();
     expect([code, await bob.texts(1)]).toEqual(["7000", ["kept"]]);
     await bob.close();
+  });
+});
+
+describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "under a CIM v2 route", () => {
+  test("our server takes logins and pushes, tells who went, and goes over to a route of ours without a reconnect", async () => {
+    await using zookeeper = await startZooKeeper();
+    const servers = async () =>
+      Array.from((await zookeeper.ask("dump")).matchAll(/\/im\/cim\/(\S+)/g), ([, name]) => name!);
+    await using system = await System.prepare({
+      servers: 1,
+      env: {
+        CIM_AUTH: "open",
+        CIM_REGISTRY: `zookeeper://${zookeeper.host}/im`,
+        CIM_LEASE_SECONDS: String(LEASE_MS / SECOND_MS),
+      },
+    });
+    const route = new CimV2Route(servers, Number(new URL(system.routeUrl).port));
+    const [server] = system.servers as [(typeof system.servers)[0]];
+    server.health.splice(1);
+    await server.start();
+    await server.process.printed(/WARNING +the route is one of CIM v2: whoever logs in is believed/);
+
+    const ann = await CimV2Client.start(route.url, "ann");
+    const bob = await CimV2Client.start(route.url, "bob");
+    const codes = [
+      (await ann.sendP2P(bob.userId, "hello")).code,
+      (await ann.sendGroup("all")).code,
+      (await bob.claim()).code,
+    ];
+    expect([codes, await bob.texts(2), route.toldOffLine]).toEqual([
+      ["9000", "9000", "5000"],
+      ["hello", "all"],
+      [],
+    ]);
+    await bob.vanish();
+    await until("the route is told", () => route.toldOffLine.includes(bob.userId));
+    expect((await ann.sendP2P(bob.userId, "kept")).code).toBe("7000");
+    await bob.login();
+    await bob.fetchOfflineMsgs();
+    expect(await bob.texts(3)).toEqual(["hello", "all", "kept"]);
+
+    await route[Symbol.asyncDispose]();
+    await system.route.start();
+    // It gives the ids that the other one gave.
+    for (const { userName } of [ann, bob]) await CimV2Client.register(system.routeUrl, userName);
+    await until("both are online here", async () => (await ann.onlineUsers()).dataBody.length === 2);
+    expect([(await ann.sendP2P(bob.userId, "over")).code, await bob.texts(4)]).toEqual([
+      "9000",
+      ["hello", "all", "kept", "over"],
+    ]);
+    await Promise.all([ann.close(), bob.close()]);
   });
 });
 

@@ -108,6 +108,6 @@ a { color: var(--accent); }
 span, .sum { color: var(--dim); }
 .sum { font-size: 0.8125rem; overflow-wrap: anywhere; }
 pre { background: var(--bg); border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.75rem; margin: 0.5rem 0;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
+  white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
 code { font: 0.8125rem / 1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Noto Sans Mono", monospace; }
 `;

@@ -11,6 +11,7 @@ const HELP = `bun run chaos: kills, hangs, drains and cuts while clients chat, a
   --seed N          repeats a run's faults and traffic (default: a new one)
   --minutes M       how long faults are made (2); then everything settles
   --faults N        how many faults, instead of how long
+  --only NAME       this fault; any number of them, made in this order
   --at-once N       how many faults at the same time (1)
   --env NAME=VALUE  a setting of every role; any number of them
   --engines E       embedded, or distributed: Redis and ZooKeeper (embedded)
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     minutes: { type: "string", default: "2" },
     faults: { type: "string" },
+    only: { type: "string", multiple: true, default: [] },
     "at-once": { type: "string", default: "1" },
     env: { type: "string", multiple: true, default: [] },
     engines: { type: "string", default: "embedded" },
@@ -59,6 +61,7 @@ const report = await runChaos({
   engines,
   minutes: number("minutes"),
   faults: values.faults === undefined ? null : number("faults"),
+  only: values.only,
   atOnce: number("at-once"),
   env: Object.fromEntries(values.env.map((setting) => setting.split(/=(.*)/s).slice(0, 2))),
   routes: engines === "embedded" ? 1 : values.routes === undefined ? 3 : number("routes"),

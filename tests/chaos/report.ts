@@ -12,6 +12,8 @@ export interface Settings {
   /** How long faults are made; or how many, whatever that takes. */
   minutes: number;
   faults: number | null;
+  /** The names of those to be made, in this order; none: all, in the seed's. */
+  only: string[];
   /** Faults in each wave. */
   atOnce: number;
   /** Settings of every role beyond those of a run. */

@@ -21,18 +21,19 @@ const CALM_MS = { lowest: 500, highest: 3000 };
 /** Within this time the faults of a wave begin, and fall silent those who do. */
 const SPREAD_MS = 3000;
 
-/** All faults in an order that the seed gives, then all again in another. */
+/** All faults in an order that the seed gives, then all again in another; those that are asked for, as they are named. */
 export async function storm(storm: Storm): Promise<void> {
   const { settings, world, crowds, faults } = storm;
   const random = new Random(settings.seed);
-  const possible = FAULTS.filter((fault) => reasonAgainst(fault, world) === null);
+  const wanted = settings.only.length === 0 ? FAULTS : settings.only.map(named);
+  const possible = wanted.filter((fault) => reasonAgainst(fault, world) === null);
   const endAt = performance.now() + settings.minutes * 60_000;
   const isOver = () =>
     settings.faults === null ? performance.now() >= endAt : faults.length >= settings.faults;
   let left: Fault[] = [];
   crowds.chat();
   while (!isOver()) {
-    if (left.length === 0) left = random.shuffled(possible);
+    if (left.length === 0) left = settings.only.length === 0 ? random.shuffled(possible) : [...possible];
     const wave = take(left, settings.atOnce);
     const hush = random.next() < 0.5;
     await Bun.sleep(random.between(CALM_MS.lowest, CALM_MS.highest));
@@ -53,10 +54,17 @@ export function reasonAgainst(fault: Fault, world: World): string | null {
 /** The next faults, no two of which hit the same thing. */
 function take(left: Fault[], count: number): Fault[] {
   const wave: Fault[] = [];
-  for (let i = left.length - 1; i >= 0 && wave.length < count; i--) {
-    if (wave.every((fault) => fault.hits !== left[i]!.hits)) wave.push(...left.splice(i, 1));
+  for (const fault of [...left]) {
+    if (wave.length === count) break;
+    if (wave.every(({ hits }) => hits !== fault.hits)) wave.push(...left.splice(left.indexOf(fault), 1));
   }
   return wave;
+}
+
+function named(name: string): Fault {
+  const fault = FAULTS.find((one) => one.name === name);
+  if (fault) return fault;
+  throw new Error(`${name}: want one of ${FAULTS.map((one) => one.name).join(", ")}`);
 }
 
 async function strike(storm: Storm, wave: Fault[], random: Random, hush: boolean): Promise<void> {

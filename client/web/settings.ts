@@ -17,7 +17,7 @@ export class Settings {
   constructor(memory: Memory, preferred: string) {
     this.#memory = memory;
     const language = memory.setting("language") ?? preferred;
-    this.texts = language.toLowerCase().startsWith("zh") ? zhCN : en;
+    this.texts = /^zh\b/i.test(language) ? zhCN : en;
     this.theme = THEMES.find((theme) => theme === memory.setting("theme")) ?? "system";
   }
 

@@ -7,6 +7,7 @@ import { CimError } from "../proto/status.ts";
 import type { Answers } from "./api.ts";
 import type { Caller } from "./caller.ts";
 import type { Guesses } from "./guesses.ts";
+import { normalName } from "./names.ts";
 import type { PasswordDesk } from "./passwords.ts";
 import type { OwnSession, Presence } from "./presence.ts";
 import type { Servers } from "./servers.ts";
@@ -120,7 +121,8 @@ export class Login {
     if (!userName && (!userId || origin.caller.kind !== "admin")) {
       throw new CimError("INVALID", "userName is missing: want a name");
     }
-    const account = userName ? await accounts.byName(userName) : await accounts.byId(userId!);
+    // By its id where it is given: of the accounts that CIM v2 made, not all are known by their name.
+    const account = userId ? await accounts.byId(userId) : await accounts.byName(userName!);
     return this.#verify(given, account, origin);
   }
 
@@ -131,7 +133,7 @@ export class Login {
   async #verify(given: Credentials, account: Account | null, { caller, address }: Origin): Promise<Account> {
     const { passwords, guesses, auth } = this.#parts;
     const { userId, userName, password } = given;
-    const named = account !== null && (userId ?? account.userId) === account.userId ? account : null;
+    const named = account !== null && isNamed(account, given) ? account : null;
     const hash = named?.passwordHash ?? null;
     const needsPassword = auth === "password" || hash !== null;
     if (caller.kind !== "admin" && (needsPassword || password)) {
@@ -161,6 +163,13 @@ export class Login {
     } as const;
     return { userId, userName, sessionId, token: await this.#parts.tokens.sign(token), expiresAt };
   }
+}
+
+function isNamed(account: Account, { userId, userName }: Credentials): boolean {
+  return (
+    (userId ?? account.userId) === account.userId &&
+    (userName ?? normalName(account.userName)) === normalName(account.userName)
+  );
 }
 
 function webSocketOf({ host, httpPort, tls, webSocketUrl }: ServerInstance): string {

@@ -129,8 +129,15 @@ export class Servers {
 
   /** Whether there is a CIM v2 server, or was one since this route started. */
   get knowsV2(): boolean {
-    this.#knowsV2 ||= this.alive().some(({ bootId }) => isV2(bootId));
-    return this.#knowsV2;
+    if (this.#knowsV2) return true;
+    const v2 = this.alive().find(({ bootId }) => isV2(bootId));
+    if (!v2) return false;
+    this.#parts.logger.info(
+      { server: addressOf(v2) },
+      "there are CIM v2 servers: nobody tells who is connected to them",
+    );
+    this.#knowsV2 = true;
+    return true;
   }
 
   close(): void {

@@ -43,6 +43,16 @@ test("a login under an unknown name, an unknown id or another's id is answered 9
   expect(answers).toEqual([failed("9100"), failed("9100"), failed("9100")]);
 });
 
+test("an account whose name another one has is logged in by its id", async () => {
+  const { userId } = await route.register("a name of two", null);
+  const { byId } = route.store.accounts;
+  route.store.accounts.byId = async (id) =>
+    id === 77 ? { userId: 77, userName: "a name of two ", passwordHash: null } : byId(id);
+  const login = (userId: number) => route.post("/login", { userId, userName: "a name of two" });
+  expect([(await login(77)).code, (await login(userId)).code]).toEqual(["9000", "9000"]);
+  route.store.accounts.byId = byId;
+});
+
 test("logging off frees the account, and is answered 9000 for an unknown user too", async () => {
   const user = await route.register("off and on", null);
   await route.post("/login", user);

@@ -19,6 +19,8 @@ const MAX_PUSH_MESSAGES = 100;
 const CALL_TIMEOUT_MS = 5 * 1000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
+const encoder = new TextEncoder();
+
 /**
  * The pushes for messages in their order, each with the seq it reaches up to. What the receiver said itself is left
  * out.
@@ -75,7 +77,7 @@ function* runs(messages: readonly Message[], liveFrom: number): Iterable<Message
   let run: Message[] = [];
   let bytes = 0;
   for (const message of messages) {
-    const size = Buffer.byteLength(textOf(message));
+    const size = encoder.encode(textOf(message)).length;
     const last = run.at(-1);
     const goesOn =
       last?.senderId === message.senderId &&

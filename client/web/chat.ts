@@ -204,7 +204,7 @@ export class Chat {
   }
 
   async loadNewest(thread: Thread): Promise<void> {
-    if (await this.#load(thread, undefined)) thread.loaded = true;
+    await this.#load(thread, undefined);
     this.#options.changed();
   }
 
@@ -279,7 +279,7 @@ export class Chat {
     this.#client = client;
     const { userId, userName } = client;
     this.#enter({ userId, userName });
-    for (const thread of this.threads.values()) thread.reset();
+    for (const thread of this.threads.values()) thread.outdate();
     void this.#read(client);
     void client.closed.then((closed) => this.#closed(client, closed));
     this.#resend();
@@ -411,7 +411,8 @@ export class Chat {
     try {
       const page = await client.history(thread.conversation, { before, limit: PAGE_MESSAGES });
       if (client !== this.#client) return false;
-      for (const message of page) thread.add(message, false);
+      if (before === undefined) thread.addNewest(page);
+      else for (const message of page) thread.add(message, false);
       if (page.length === 0 || page[0]!.seq === 1) thread.complete = true;
       return true;
     } catch {

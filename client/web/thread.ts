@@ -32,6 +32,8 @@ export class Thread {
   waiting: Entry[] = [];
   /** Everything up to it was looked at; null as long as nothing new came. */
   read: number | null = null;
+  /** Up to which nothing is missing between what is here. */
+  #upToDateTo = 0;
   /** Whether `read` is what somebody looked at, and not only what was new at first. */
   #wasRead = false;
   /** The highest seq seen. */
@@ -136,10 +138,19 @@ export class Thread {
     this.complete = false;
   }
 
-  /** Everything is to be read anew: another tab or device may have had what came meanwhile. */
-  reset(): void {
-    this.entries = [];
-    this.loaded = this.complete = this.loading = false;
+  /** The newest are to be read anew: another tab or device may have had what came meanwhile. */
+  outdate(): void {
+    this.#upToDateTo = this.head;
+    this.loaded = this.loading = false;
+  }
+
+  /** Puts the newest page of the history in its place; what it does not reach back to is forgotten. */
+  addNewest(page: readonly Message[]): void {
+    const reachesBack = page.length === 0 || page[0]!.seq <= this.#upToDateTo + 1;
+    if (!reachesBack) this.entries = this.entries.filter(({ seq }) => seq! > this.#upToDateTo);
+    if (!reachesBack) this.complete = false;
+    for (const message of page) this.add(message, false);
+    this.loaded = true;
   }
 
   #place(entry: Entry): void {

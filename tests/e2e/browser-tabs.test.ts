@@ -36,6 +36,19 @@ for (const policy of ["reject", "kick", "multi"]) {
   });
 }
 
+test("a tab that is looked at again takes the session back by itself", async () => {
+  const system = await here.system();
+  const first = await here.join(system, "ann");
+  const second = here.watch(await Person.openTab(first.page.context(), system.routeUrl, "ann"));
+  await second.ready();
+  await first.page.getByRole("dialog", { name: OTHER_TAB }).waitFor();
+  // Chromium without a window calls every tab visible: what is left of changing tabs is the event.
+  await first.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await first.page.getByRole("dialog").waitFor({ state: "detached" });
+  await first.ready();
+  await second.page.getByRole("dialog", { name: OTHER_TAB }).waitFor();
+});
+
 test("signing out in one tab leaves none of the account behind in another", async () => {
   const system = await here.system();
   const first = await here.join(system, "ann");

@@ -60,6 +60,34 @@ describe("messages", () => {
   });
 });
 
+describe("the newest page, read anew,", () => {
+  test("joins what is there when it reaches back to it", () => {
+    const thread = privately();
+    thread.addNewest([1, 2, 3].map((seq) => message(seq)));
+    thread.outdate();
+    thread.add(message(6), true);
+    thread.addNewest([3, 4, 5, 6].map((seq) => message(seq)));
+    expect([seqs(thread), thread.loaded]).toEqual([[1, 2, 3, 4, 5, 6], true]);
+  });
+
+  test("takes the place of what it does not reach back to, so that there is no hole", () => {
+    const thread = privately();
+    thread.addNewest([1, 2, 3].map((seq) => message(seq)));
+    thread.complete = true;
+    thread.outdate();
+    thread.add(message(9), true);
+    thread.addNewest([7, 8, 9].map((seq) => message(seq)));
+    expect([seqs(thread), thread.complete]).toEqual([[7, 8, 9], false]);
+  });
+
+  test("leaves everything as it is while it cannot be had", () => {
+    const thread = privately();
+    thread.addNewest([message(1)]);
+    thread.outdate();
+    expect([seqs(thread), thread.loaded]).toEqual([[1], false]);
+  });
+});
+
 describe("what is unread", () => {
   test("is what this device was not handed before, and not what the history brings", () => {
     const thread = privately();

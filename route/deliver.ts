@@ -122,6 +122,12 @@ export class Deliver {
     this.#insist({ address: session.server, bootId: session.bootId }, item);
   }
 
+  /** Has a session's server confirm it anew, if its connection is still there, as soon as the server can be reached. */
+  doubt(session: Session): void {
+    const item = downlink({ case: "lookAgain", value: { everything: true, sessionId: session.sessionId } });
+    this.#insist({ address: session.server, bootId: session.bootId }, item);
+  }
+
   /** Takes up what is marked and nobody seems to be delivering. */
   async sweep(): Promise<void> {
     if (this.#sweeping) return;

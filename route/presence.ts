@@ -2,6 +2,7 @@
 import type { Config } from "../common/config.ts";
 import { addressOf, type Directory, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { CimError, type GoodbyeReason } from "../proto/status.ts";
+import { firstSessionId, isLater, isSameLogin, nextSessionId } from "./session-id.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session, Sessions } from "./store/sessions.ts";
 
@@ -26,6 +27,8 @@ export interface PresenceParts {
   tokenMs: number;
   /** Tell the session's server to end its connection. */
   close: (session: Session, reason: GoodbyeReason) => void;
+  /** Have the session's server confirm it anew, if its connection is still there. */
+  doubt: (session: Session) => void;
   now?: () => number;
 }
 
@@ -54,7 +57,8 @@ export class Presence {
 
   /**
    * Claims the device's slot for a new session on `server`. What was there is told to go, also on a server that
-   * seems to be gone: it may come back with its connections.
+   * seems to be gone: it may come back with its connections. A device's own session is not, but has to say that it is
+   * still there: the answer to this claim may be lost, and then the device goes on with what it had.
    * @throws CimError REPEAT_LOGIN when a live session stands in the way and the policy lets it
    */
   async claim(
@@ -66,22 +70,26 @@ export class Presence {
     const slot = this.slotOf(device);
     // First, so that a claim that stands has its place in `all`; on its own it stands in nobody's way.
     await this.#parts.cursors.join(account.userId, slot);
-    const claim: Session = {
+    const claim = (holder: Session | null): Session => ({
       userId: account.userId,
       userName: account.userName,
-      sessionId: newSessionId(),
+      sessionId: own ? nextSessionId([own.sessionId, ...laterThan(own, holder)]) : firstSessionId(),
       slot,
       device,
       server: addressOf(server),
       bootId: server.bootId,
       confirmed: false,
       since: this.#now(),
-    };
-    const replaced = await this.#put(claim, (holder) => this.#refuseRepeat(holder, own));
-    if (replaced && (replaced.confirmed || this.isLive(replaced))) {
-      this.#parts.close(replaced, replaced.sessionId === own?.sessionId ? "replaced" : "kicked");
-    }
-    return claim;
+    });
+    const { session, replaced } = await this.#put(account.userId, slot, (holder) => {
+      this.#refuseRepeat(holder, own);
+      return claim(holder);
+    });
+    if (!replaced || !(replaced.confirmed || this.isLive(replaced))) return session;
+    const isItsOwn = isSameLogin(replaced.sessionId, session.sessionId);
+    if (isItsOwn && !isV2(replaced.bootId)) this.#parts.doubt(replaced);
+    else this.#end(replaced, session);
+    return session;
   }
 
   /** A connection with a token of this session is there: the session stands, or the goodbye says why it does not. */
@@ -92,11 +100,13 @@ export class Presence {
     const isKnown = holder?.sessionId === session.sessionId && holder.confirmed;
     if (isKnown && holder.since !== DOUBTED) return { session: holder };
     try {
-      await this.#put(session, (current) => {
-        if (current && current.sessionId !== session.sessionId && this.isLive(current)) throw new Overtaken();
+      const { replaced } = await this.#put(session.userId, session.slot, (current) => {
+        this.#refuseOvertaken(session, current);
+        return session;
       });
+      if (replaced?.confirmed && replaced.sessionId !== session.sessionId) this.#end(replaced, session);
     } catch (error) {
-      if (error instanceof Overtaken) return { goodbye: "kicked" };
+      if (error instanceof Overtaken) return { goodbye: error.goodbye };
       throw error;
     }
     // Without a row the connection came back after its end was noted: its place in `all` is to be kept alive again.
@@ -177,8 +187,9 @@ export class Presence {
     limit: number,
   ): Promise<{ users: { userId: number; userName: string }[]; next: number | null }> {
     const names = new Map<number, string>();
-    for (let from = after; ; ) {
-      const page = await this.#parts.sessions.list(from, PAGE_USERS);
+    // One more than wanted tells whether there is a next page; more and more where most rows are of dead servers.
+    for (let from = after, size = limit + 1; ; size = Math.min(2 * size, PAGE_USERS)) {
+      const page = await this.#parts.sessions.list(from, size);
       const last = page.at(-1);
       if (!last) return { users: named(names), next: null };
       for (const session of page) {
@@ -203,6 +214,10 @@ export class Presence {
     return this.#parts.policy === "multi" ? device : "";
   }
 
+  #end(replaced: Session, by: Session): void {
+    this.#parts.close(replaced, isSameLogin(replaced.sessionId, by.sessionId) ? "replaced" : "kicked");
+  }
+
   #isLapsed(session: Session): boolean {
     return !session.confirmed && session.since + CLAIM_LIFE_MS <= this.#now();
   }
@@ -212,19 +227,27 @@ export class Presence {
     return sessions.find((session) => session.slot === slot) ?? null;
   }
 
-  /** Puts `session` into its slot and answers what it replaced; `check` sees each holder first and throws to stop. */
-  async #put(session: Session, check: (holder: Session | null) => void): Promise<Session | null> {
-    let holder = await this.#holder(session.userId, session.slot);
+  /** Puts what `make` makes of the slot's holder there, and answers what it replaced; `make` throws to stop. */
+  async #put(
+    userId: number,
+    slot: string,
+    make: (holder: Session | null) => Session,
+  ): Promise<{ session: Session; replaced: Session | null }> {
+    let holder = await this.#holder(userId, slot);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      check(holder);
+      const session = make(holder);
       const found = await this.#parts.sessions.put(session, holder?.sessionId ?? null);
-      if (found === "done") return holder;
+      if (found === "done") return { session, replaced: holder };
       holder = found;
     }
-    throw new CimError(
-      "FALLBACK",
-      `the session of user ${session.userId} changed ${MAX_ATTEMPTS} times meanwhile`,
-    );
+    throw new CimError("FALLBACK", `the session of user ${userId} changed ${MAX_ATTEMPTS} times meanwhile`);
+  }
+
+  /** @throws Overtaken when the slot is another's: of a device's own sessions, the latest that is connected stands */
+  #refuseOvertaken(session: Session, holder: Session | null): void {
+    if (!holder || holder.sessionId === session.sessionId || !this.isLive(holder)) return;
+    if (!isSameLogin(holder.sessionId, session.sessionId)) throw new Overtaken("kicked");
+    if (holder.confirmed && !isLater(session.sessionId, holder.sessionId)) throw new Overtaken("replaced");
   }
 
   #refuseRepeat(holder: Session | null, own: OwnSession | null): void {
@@ -236,20 +259,26 @@ export class Presence {
   }
 }
 
-class Overtaken extends Error {}
+class Overtaken extends Error {
+  constructor(readonly goodbye: GoodbyeReason) {
+    super(goodbye);
+  }
+}
 
 /** Whether a connection followed the claim. A CIM v2 server never says so: there it is taken for granted. */
 function isConnected(session: Session): boolean {
   return session.confirmed || isV2(session.bootId);
 }
 
-// Also an unconfirmed claim of the same device: the answer to an earlier attempt of its own was lost on the way.
+// Also an unconfirmed claim that it made: the answer to an earlier attempt of its own was lost on the way.
 function isOwn(holder: Session, own: OwnSession): boolean {
-  return holder.sessionId === own.sessionId || (!holder.confirmed && holder.device === own.device);
+  if (holder.sessionId === own.sessionId) return true;
+  return !holder.confirmed && isSameLogin(holder.sessionId, own.sessionId);
 }
 
-function newSessionId(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+/** The holder's id, if it is of the same login: what comes next is to be later than it as well. */
+function laterThan(own: OwnSession, holder: Session | null): string[] {
+  return holder && isSameLogin(holder.sessionId, own.sessionId) ? [holder.sessionId] : [];
 }
 
 function named(names: Map<number, string>): { userId: number; userName: string }[] {

@@ -67,6 +67,7 @@ export function openRoute(options: RouteOptions): Route {
     policy,
     tokenMs,
     close: (session, reason) => deliver.close(session, reason),
+    doubt: (session) => deliver.doubt(session),
   });
   const reader = new V2Reader({ servers, sessions, log, cursors, locks });
   const v2Servers = new V2Servers({ servers, sessions, reader, logger });

@@ -98,7 +98,11 @@ async function downlink(
       sessions.bySession(sessionId)?.end(reason, GOODBYES[reason]?.text ?? goodbye, 0, true);
     } else if (body.case === "catchUp") {
       for (const { party } of sessions.ofUser(Number(body.value.userId))) party?.catchUp();
-    } else if (body.case === "lookAgain") lookAgain(body.value.everything);
+    } else if (body.case === "lookAgain") {
+      const { everything, sessionId } = body.value;
+      if (sessionId === "") lookAgain(everything);
+      else sessions.bySession(sessionId)?.party?.lookAgain(everything);
+    }
   }
   await fanout.deliver(pushes);
   return new Response(toBinary(DownlinkReplySchema, create(DownlinkReplySchema, { taken: items.length })));

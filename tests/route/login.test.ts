@@ -19,7 +19,7 @@ describe("a login", () => {
         httpPort: 8081,
         tls: false,
         webSocketUrl: "ws://10.0.0.1:8081/socket",
-        sessionId: expect.stringMatching(/^[0-9a-f]{32}$/),
+        sessionId: expect.stringMatching(/^[0-9a-f]{20}\.1\.[0-9a-f]{10}$/),
         token: expect.any(String),
         expiresAt: expect.any(Number),
       },

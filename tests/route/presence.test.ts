@@ -14,6 +14,7 @@ let store: Store;
 let now: number;
 let gone: Set<string>;
 let closed: [string, string][];
+let doubted: string[];
 
 beforeEach(async () => {
   store = await openSqlite(":memory:");
@@ -21,6 +22,7 @@ beforeEach(async () => {
   now = Date.now();
   gone = new Set();
   closed = [];
+  doubted = [];
 });
 
 afterEach(() => store.close());
@@ -58,7 +60,7 @@ describe("a claim", () => {
     const session = await connected(presence, one);
     const again = await presence.claim(alice, "phone", two, session);
     expect(again.sessionId).not.toBe(session.sessionId);
-    expect(closed).toEqual([[session.sessionId, "replaced"]]);
+    expect(doubted).toEqual([session.sessionId]);
   });
 
   test("whose answer was lost may be repeated by the device that made it, and by no other", async () => {
@@ -67,6 +69,48 @@ describe("a claim", () => {
     await presence.claim(alice, "phone", two, session);
     expect(presence.claim(alice, "phone", one, null)).rejects.toMatchObject({ status: "REPEAT_LOGIN" });
     expect(await presence.claim(alice, "phone", one, session)).toMatchObject({ bootId: "boot-1" });
+  });
+});
+
+// The old connection used to be told to stop at the claim: a phone whose answer got lost was dead until its user came.
+describe("a device that takes its session back", () => {
+  test("goes on with the old one when the answer is lost and its old connection is there after all", async () => {
+    const presence = open("reject");
+    const old = await connected(presence, one);
+    await presence.claim(alice, "phone", two, old);
+    expect(await presence.confirm(old)).toMatchObject({ session: { sessionId: old.sessionId } });
+    expect((await presence.online(0, 10)).users).toEqual([alice]);
+    expect(closed).toEqual([]);
+  });
+
+  test("ends its old connection when the new one is there, whichever of the two spoke last", async () => {
+    const presence = open("reject");
+    const old = await connected(presence, one);
+    const second = await presence.claim(alice, "phone", two, old);
+    await presence.confirm(old);
+    expect(await presence.confirm(second)).toMatchObject({ session: { sessionId: second.sessionId } });
+    expect(closed).toEqual([[old.sessionId, "replaced"]]);
+    expect(await presence.confirm(old)).toEqual({ goodbye: "replaced" });
+  });
+
+  test("after an attempt whose answer was lost is not mistaken for the one that it made before", async () => {
+    const presence = open("reject");
+    const old = await connected(presence, one);
+    const lost = await presence.claim(alice, "phone", two, old);
+    const third = await presence.claim(alice, "phone", one, old);
+    await presence.confirm(third);
+    expect([await presence.confirm(lost), await presence.confirm(old)]).toEqual([
+      { goodbye: "replaced" },
+      { goodbye: "replaced" },
+    ]);
+  });
+
+  test("does not take it from a login that came after it", async () => {
+    const presence = open("kick");
+    const old = await connected(presence, one);
+    const newer = await presence.claim(alice, "phone", two, null);
+    expect(await presence.confirm(old)).toEqual({ goodbye: "kicked" });
+    expect(await presence.confirm(newer)).toMatchObject({ session: { sessionId: newer.sessionId } });
   });
 });
 
@@ -235,6 +279,7 @@ function open(policy: Config["loginPolicy"], knowsV2 = false): Presence {
     policy,
     tokenMs: 60_000,
     close: (session, reason) => closed.push([session.sessionId, reason]),
+    doubt: (session) => doubted.push(session.sessionId),
     now: () => now,
   });
 }

@@ -44,6 +44,22 @@ test("a session that was taken over elsewhere meanwhile ends, as its server lear
   expect((await wire.goodbye()).reason).toBe("kicked");
 });
 
+test("a session that is doubted is confirmed anew, and no other", async () => {
+  const [wire, other] = [
+    await cim.client({ sessionId: "s2" }),
+    await cim.client({ userId: 3, sessionId: "s3" }),
+  ];
+  await cim.route.next("confirm");
+  await cim.route.next("confirm");
+  const doubt = (sessionId: string) => ({
+    body: { case: "lookAgain" as const, value: { everything: true, sessionId } },
+  });
+  await cim.route.push(cim.httpPort, doubt("s2"), doubt("s4"));
+  await wire.body("lagging");
+  await other.ping();
+  expect((await cim.route.next("confirm")).sessionId).toBe("s2");
+});
+
 test("a server that the registry had given up has its clients look again", async () => {
   const wire = await cim.client();
   cim.registrar.returned();

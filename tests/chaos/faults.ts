@@ -91,6 +91,17 @@ export const FAULTS: readonly Fault[] = [
     run: ({ world, random }) => hung(random.pick(world.routes), random.between(1000, 8000)),
   },
   {
+    name: "answers of routes are lost",
+    hits: "routes",
+    async run({ world, random }) {
+      const ms = random.between(500, 6000);
+      for (const gate of world.gates) gate.mute();
+      await Bun.sleep(ms);
+      for (const gate of world.gates) gate.unmute();
+      return `for ${ms} ms`;
+    },
+  },
+  {
     name: "Redis is killed and restarted",
     hits: "redis",
     impossible: isEmbedded,

@@ -4,7 +4,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 export class Gate {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #pairs = new Map<Socket, Socket>();
   #turn = 0;
+  #isMute = false;
 
   /** @param targets ports on this machine, each connection to the next one that takes it */
   private constructor(readonly targets: readonly number[]) {
@@ -18,6 +20,18 @@ export class Gate {
     gate.#server.listen(port, host, resolve);
     await promise;
     return gate;
+  }
+
+  /** From now on what is asked arrives and what is answered is lost. */
+  mute(): void {
+    this.#isMute = true;
+    for (const [far, near] of this.#pairs) silence(far, near);
+  }
+
+  /** New connections are whole again; those whose answers were lost are at an end. */
+  unmute(): void {
+    this.#isMute = false;
+    for (const near of this.#pairs.values()) near.destroy();
   }
 
   close(): void {
@@ -37,10 +51,15 @@ export class Gate {
     far.once("connect", () => {
       far.off("error", refused);
       this.#keep(far);
-      far.on("close", () => near.destroy());
+      this.#pairs.set(far, near);
+      far.on("close", () => {
+        this.#pairs.delete(far);
+        near.destroy();
+      });
       near.on("close", () => far.destroy());
       near.pipe(far);
       far.pipe(near);
+      if (this.#isMute) silence(far, near);
     });
   }
 
@@ -50,4 +69,9 @@ export class Gate {
     socket.on("error", () => undefined);
     socket.on("close", () => this.#sockets.delete(socket));
   }
+}
+
+function silence(far: Socket, near: Socket): void {
+  far.unpipe(near);
+  far.resume();
 }

@@ -84,7 +84,9 @@ export class World {
   readonly servers: Role[] = [];
   /** Servers that were drained, and others started in their place. */
   readonly replaced: Role[] = [];
+  /** To the routes; and to what else is reached from inside the namespace. */
   readonly gates: Gate[] = [];
+  readonly #otherGates: Gate[] = [];
   /** What clients and servers on this machine call. */
   routeUrl = "";
   readonly adminKey = crypto.randomUUID();
@@ -148,7 +150,7 @@ export class World {
     await Promise.all([...this.servers, ...this.routes].map((role) => role.kill().catch(() => undefined)));
     await this.redis?.[Symbol.asyncDispose]();
     await this.zookeeper?.[Symbol.asyncDispose]();
-    for (const gate of this.gates) gate.close();
+    for (const gate of [...this.gates, ...this.#otherGates]) gate.close();
     await this.namespace?.close();
   }
 
@@ -197,7 +199,7 @@ export class World {
     this.gates.push(await Gate.open(this.namespace.outside, port, routePorts));
     const { zookeeper } = this;
     if (zookeeper) {
-      this.gates.push(await Gate.open(this.namespace.outside, zookeeper.port, [zookeeper.port]));
+      this.#otherGates.push(await Gate.open(this.namespace.outside, zookeeper.port, [zookeeper.port]));
     }
   }
 

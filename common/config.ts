@@ -82,7 +82,7 @@ export const VARIABLES = {
   CIM_TLS_CERT: optional("PEM file with the certificate chain; every listener then speaks TLS"),
   CIM_TLS_KEY: optional("PEM file with the certificate's private key"),
   CIM_TRUSTED_PROXIES: integer(
-    "reverse proxies before the route whose X-Forwarded-For is believed",
+    "reverse proxies before the route whose X-Forwarded-For, -Proto, -Host and -Prefix are believed",
     0,
     0,
     10,

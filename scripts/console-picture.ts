@@ -1,6 +1,6 @@
 /**
  * Draws docs/console.svg from the real console: two people chat in two terminals of tmux, and what their screens show is
- * drawn as it stands there. `bun scripts/console-picture.ts`
+ * drawn as it stands there. `bun run pictures`
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** Bundles for browsers: the SDK as it is, with a small codec and tables instead of protobuf-es (see protobuf-browser.ts). */
+/**
+ * Bundles for browsers: the SDK as it is, with a small codec and tables instead of protobuf-es (see
+ * protobuf-browser.ts). `bun scripts/browser.ts` writes the SDK as a module for any page: dist/cim-sdk.js.
+ */
 import { join } from "node:path";
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { BunPlugin } from "bun";
@@ -88,3 +91,5 @@ function typeOf({ name, parent, message, enum: choice, scalar, fieldKind }: Desc
   }
   return known;
 }
+
+if (import.meta.main) await Bun.write("dist/cim-sdk.js", await bundleForBrowser("client/sdk/client.ts"));

@@ -181,13 +181,13 @@ async function picture(browser: Browser): Promise<Buffer> {
     shots.push((await scene.shoot()).toString("base64"));
     await scene.close();
   }
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 });
+  const page = await browser.newPage({ viewport: { width: 1400, height: 724 }, deviceScaleFactor: 1.5 });
   const [desktop, phone] = shots.map((shot) => `data:image/png;base64,${shot}`);
   await page.setContent(`<style>
     body { margin: 0; background: linear-gradient(160deg, #eef1fb, #d9e0f7); }
     img { position: absolute; box-shadow: 0 18px 60px #1a203040; }
-    .desktop { left: 36px; top: 36px; width: 1060px; border-radius: 14px; }
-    .phone { right: 36px; bottom: 36px; width: 300px; border-radius: 30px; border: 7px solid #05070b; }
+    .desktop { left: 40px; top: 57px; width: 970px; border-radius: 14px; }
+    .phone { right: 40px; top: 44px; width: 306px; border-radius: 30px; border: 7px solid #05070b; }
   </style><img class="desktop" src="${desktop}"><img class="phone" src="${phone}">`);
   return page.screenshot();
 }
@@ -198,10 +198,14 @@ async function fonts(directory: string): Promise<string> {
   await writeFile(
     file,
     `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd"><fontconfig>
-      <match target="pattern">
-        <test name="family"><string>system-ui</string></test>
-        <edit name="family" mode="prepend" binding="strong"><string>Noto Sans CJK SC</string></edit>
-      </match>
+      ${["system-ui", "sans", "sans-serif", "DejaVu Sans"]
+        .map(
+          (name) => `<match target="pattern">
+          <test name="family"><string>${name}</string></test>
+          <edit name="family" mode="prepend" binding="strong"><string>Noto Sans CJK SC</string></edit>
+        </match>`,
+        )
+        .join("")}
       <include>/etc/fonts/fonts.conf</include>
     </fontconfig>`,
   );

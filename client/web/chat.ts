@@ -42,6 +42,8 @@ const PAGE_MESSAGES = 50;
 /** Conversations whose newest messages are read at the start, for the list. */
 const RECENT_CHATS = 12;
 const MAX_SEARCHED = 1000;
+/** What is noticed makes the page ask who is online at most this often. */
+const NOTICE_MS = 2 * 1000;
 
 export class Chat {
   readonly people = new People();
@@ -333,7 +335,7 @@ export class Chat {
   #noticed(userId: number, online: boolean): void {
     if (this.people.online.get(userId) === online) return;
     this.people.online.set(userId, online);
-    void this.refreshPeople();
+    if (Date.now() - this.people.refreshedAt > NOTICE_MS) void this.refreshPeople();
   }
 
   #told(status: Status): void {

@@ -14,6 +14,8 @@ export class People {
   more = false;
   /** Whether they are being asked for. */
   refreshing = false;
+  /** When they were asked for last, as Date.now() counts. */
+  refreshedAt = 0;
   /** What is known of accounts, also from what happens in conversations. */
   readonly online = new Map<number, boolean>();
   #wanted = PAGE_PEOPLE;
@@ -21,6 +23,7 @@ export class People {
   /** Looks again, as far as was looked before. */
   async refresh(source: PeopleSource, me: number): Promise<void> {
     this.refreshing = true;
+    this.refreshedAt = Date.now();
     const { list, more } = await take(source.onlineUsers({}), this.#wanted, me).finally(() => {
       this.refreshing = false;
     });

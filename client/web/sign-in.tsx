@@ -21,11 +21,14 @@ export function SignIn() {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const data = new FormData(form);
-    const userName = String(data.get("name")).trim();
-    const password = String(data.get("password"));
+    const userName = (data.get("name") as string).trim();
+    const password = data.get("password") as string;
     const mistake = mistakeIn(userName, password, create, texts);
     setError(mistake?.text ?? null);
-    if (mistake) return void (form.elements.namedItem(mistake.field) as HTMLInputElement).focus();
+    if (mistake) {
+      (form.elements.namedItem(mistake.field) as HTMLInputElement).focus();
+      return;
+    }
     setBusy(true);
     try {
       await chat.signIn({ userName, password, create, forLong: data.has("stay") });

@@ -10,7 +10,7 @@ export interface Ui {
   settings: Settings;
   texts: Texts;
   /** Show everything anew. */
-  changed(): void;
+  changed: () => void;
 }
 
 export const UiContext = createContext<Ui>(null as unknown as Ui);

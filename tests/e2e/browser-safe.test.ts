@@ -1,8 +1,12 @@
 /** What the page keeps out, and where it works all the same: strange texts, a strict policy, a proxy before everything. */
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createCim } from "../../cim.ts";
 import { Person } from "../support/browser.ts";
-import { join } from "../support/chat.ts";
-import { Nginx } from "../support/nginx.ts";
+import { join as joinChat } from "../support/chat.ts";
+import { certificate, Nginx } from "../support/nginx.ts";
 import { visit } from "../support/visit.ts";
 
 const here = visit();
@@ -18,7 +22,7 @@ const STRANGE = [
 test("texts and names never become markup, wherever they are shown", async () => {
   const system = await here.system();
   const ann = await here.join(system, "<i>ann</i>");
-  await using eve = await join(system, "<u>eve</u>");
+  await using eve = await joinChat(system, "<u>eve</u>");
   for (const text of STRANGE) await eve.sendAll(text);
   await eve.sendTo((await eve.findUser("<i>ann</i>"))!.userId, STRANGE[0]!);
   expect(await ann.count(STRANGE.length)).toEqual(STRANGE);
@@ -37,7 +41,7 @@ test("texts and names never become markup, wherever they are shown", async () =>
 test("bytes that a device sends are shown as what they are", async () => {
   const system = await here.system();
   const ann = await here.join(system, "ann");
-  await using device = await join(system, "device");
+  await using device = await joinChat(system, "device");
   await device.sendAll(new Uint8Array([0xca, 0xfe, 0x00]));
   expect(await ann.count(1)).toEqual(["3 bytes cafe00"]);
 });
@@ -95,6 +99,21 @@ describe("the policy", () => {
     expect(kept).toContain("cim1.");
     expect(kept).not.toContain("horse");
   });
+});
+
+test("everything works over TLS of its own", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "cim-tls-"));
+  here.defer(() => rm(directory, { recursive: true }));
+  await certificate(directory);
+  const cim = await createCim({
+    CIM_TLS_CERT: join(directory, "cert.pem"),
+    CIM_TLS_KEY: join(directory, "key.pem"),
+  });
+  here.defer(() => cim.close());
+  const ann = await here.join(cim, "ann", { ignoreHTTPSErrors: true });
+  await ann.write("over TLS");
+  await ann.marked("Sent");
+  expect([new URL(ann.page.url()).protocol, await ann.texts()]).toEqual(["https:", ["over TLS"]]);
 });
 
 test("everything works behind a proxy that ends TLS and changes the path", async () => {

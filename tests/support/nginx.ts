@@ -1,5 +1,5 @@
 /** Debian's nginx before a system, as an operator puts it there: it ends TLS, and the path is another one. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "./ports.ts";
@@ -25,6 +25,8 @@ export class Nginx {
   /** Serves the route at `path` and the server's WebSocket at `path`ws/<its port>, both over TLS. */
   static async start({ path, routeUrl, serverHttpPort }: ProxyOptions): Promise<Nginx> {
     const directory = await mkdtemp(join(tmpdir(), "cim-nginx-"));
+    // What a client is slow to take it keeps in files there, as a user of its own.
+    await chmod(directory, 0o755);
     const [port] = await freePorts(1);
     await certificate(directory);
     await Bun.write(
@@ -41,6 +43,9 @@ export class Nginx {
            location ${path} {
              proxy_pass ${routeUrl}/;
              proxy_set_header X-Forwarded-For $remote_addr;
+             proxy_set_header X-Forwarded-Proto $scheme;
+             proxy_set_header X-Forwarded-Host $http_host;
+             proxy_set_header X-Forwarded-Prefix ${path};
            }
            location ${path}ws/${serverHttpPort} {
              proxy_pass http://127.0.0.1:${serverHttpPort}/socket;
@@ -66,14 +71,14 @@ export class Nginx {
   }
 }
 
-async function certificate(directory: string): Promise<void> {
-  const made = Bun.spawn(
-    [
-      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
-      ...["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-keyout", join(directory, "key.pem"), "-out", join(directory, "cert.pem")],
-    ],
-    { stdout: "ignore", stderr: "pipe" },
-  );
+/** Makes cert.pem and key.pem for this machine in `directory`. */
+export async function certificate(directory: string): Promise<void> {
+  const how = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+  const forWhom = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1";
+  const files = ["-keyout", join(directory, "key.pem"), "-out", join(directory, "cert.pem")];
+  const made = Bun.spawn(["openssl", ...how.split(" "), ...forWhom.split(" "), ...files], {
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   if ((await made.exited) !== 0) throw new Error(await new Response(made.stderr).text());
 }

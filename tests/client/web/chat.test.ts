@@ -33,9 +33,10 @@ function shelf(): Box {
 function open(
   memory = new Memory({ local: shelf(), tab: shelf(), prefix: "/" }),
   sdk: Partial<ConnectOptions> = {},
+  at = here,
 ) {
   const options = { backoff: () => 5, ...sdk };
-  const chat = new Chat({ routeUrl: here.config.routeUrl, memory, changed: () => {}, sdk: options });
+  const chat = new Chat({ routeUrl: at.config.routeUrl, memory, changed: () => {}, sdk: options });
   chats.push(chat);
   return { chat, memory };
 }
@@ -73,6 +74,15 @@ describe("signing in", () => {
       await attempt("new", "short", true),
     ]).toEqual(["ACCOUNT_MISMATCH", "ACCOUNT_MISMATCH", "ACCOUNT_MISMATCH", "INVALID"]);
     expect([chat.me, memory.session]).toEqual([null, null]);
+  });
+
+  test("needs no password where the route asks for none", async () => {
+    await using openHere = await Here.open({ CIM_AUTH: "open" });
+    await openHere.server();
+    const { chat } = open(undefined, {}, openHere);
+    await chat.signIn({ userName: "ann", password: "", create: true, forLong: true });
+    expect(chat.me?.userName).toBe("ann");
+    await chat.signOut();
   });
 
   test("without a server says so", async () => {

@@ -116,15 +116,15 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "with a real ZooK
 
   test("a ZooKeeper that hangs until all sessions are over makes no server disappear", async () => {
     const zookeeper = disposed(await startZooKeeper());
-    const lines: string[] = [];
     const directory = await openDirectory(zookeeper.host);
-    const registrar = openRegistrar(zookeeper.host, lines);
+    const registrar = openRegistrar(zookeeper.host);
     await registrar.announce(instance);
     const seen = await watchServers(directory);
     zookeeper.pause();
     await until("the registration counts as over", () => registrar.trouble());
     zookeeper.resume();
-    await until("it is registered again", () => registrations(lines) === 2 && registrar.trouble() === null);
+    // Anew, or, if ZooKeeper woke in time after all, as before: either way nobody may see it gone.
+    await until("it is registered again", () => registrar.trouble() === null);
     const newcomer = instance({ host: "10.0.0.2" });
     await openRegistrar(zookeeper.host).announce(() => newcomer);
     await until("the newcomer is found", () => stateOf(directory, newcomer) === "alive");

@@ -7,6 +7,7 @@ import { Delays } from "./delays.ts";
 import type { Event, Info, Said } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
+import { Model, type ModelOptions } from "./model.ts";
 import { Post } from "./post.ts";
 import { Mistake, type Problem } from "./problem.ts";
 import type { Screen } from "./screen.ts";
@@ -18,6 +19,8 @@ export interface ChatOptions {
   delaysFile: string;
   route: string;
   device: string;
+  /** Who answers in AI mode; when not set, the built-in bot. */
+  ai?: ModelOptions;
   /** Called with each new token of the session. */
   remember(token: string): void;
   forget(): void;
@@ -46,6 +49,7 @@ export class Chat {
   readonly #delays: Delays;
   readonly #context: Context;
   readonly #end = Promise.withResolvers<Closed | null>();
+  readonly #model: Model | null;
   #bot = false;
   #connected = true;
   #hasQuit = false;
@@ -61,6 +65,7 @@ export class Chat {
       send: (delayed) => post.sendDelayed(delayed),
       failed: (error) => this.#complain(error),
     });
+    this.#model = options.ai ? new Model(options.ai) : null;
     this.#post = post;
     this.#delays = delays;
     this.#context = {
@@ -99,6 +104,7 @@ export class Chat {
   async #leave(): Promise<void> {
     const { client, screen } = this.#options;
     this.#delays.end();
+    this.#model?.end();
     screen.close();
     if (client.state === "Ready") await Promise.race([this.#post.below(1), Bun.sleep(QUIT_MS)]);
     // The session stays, so that the next start asks nothing.
@@ -123,12 +129,24 @@ export class Chat {
       const parsed = parseLine(line);
       if (parsed.kind === "nothing") return;
       if (parsed.kind === "command") await this.#command(parsed.name, parsed.rest);
-      else if (this.#bot) this.#show({ type: "answer", text: answer(line) });
+      else if (this.#bot) await this.#ask(line);
       else this.#post.send(parsed.kind === "tell" ? await this.#post.find(parsed.to) : null, parsed.text);
     } catch (error) {
       this.#mistakes++;
       this.#complain(error);
     }
+  }
+
+  /** A person types on meanwhile; a script's next line waits for the whole answer. */
+  async #ask(question: string): Promise<void> {
+    if (!this.#model) return this.#show({ type: "answer", text: answer(question) });
+    let continued = false;
+    const asked = this.#model.ask(question, (text) => {
+      this.#show({ type: "answer", text, ...(continued && { continued }) });
+      continued = true;
+    });
+    if (!this.#options.screen.interactive) return asked;
+    void asked.catch((error) => this.#complain(error));
   }
 
   /** One line says it, and everything goes on. */
@@ -191,6 +209,7 @@ export class Chat {
 
   #talkToBot(on: boolean): void {
     this.#bot = on;
+    if (!on) this.#model?.end();
     this.#show({ type: "ai", on });
   }
 

@@ -54,7 +54,8 @@ export type Event =
   | { type: "users"; users: Person[]; prefix: string; more: boolean }
   | { type: "found"; keyword: string; total: number; said: Said[] }
   | { type: "ai"; on: boolean }
-  | { type: "answer"; text: string }
+  /** `continued`: a further line of an answer that comes in several. */
+  | { type: "answer"; text: string; continued?: boolean }
   | { type: "info"; info: Info }
   | { type: "emoji"; page: number; pages: number; emoji: string[] }
   | { type: "delayed"; delayed: Delayed }

@@ -1,6 +1,7 @@
 /** The console's own settings: each a flag, some an environment variable as well. `--help` is made from this table. */
 import { parseArgs } from "node:util";
 import { ConfigError } from "../../common/config.ts";
+import type { ModelOptions } from "./model.ts";
 import { LANGUAGES, type Language, languageOf } from "./texts/language.ts";
 
 interface Option {
@@ -13,6 +14,8 @@ interface Option {
   want?: string;
   accepts?: (given: string) => boolean;
   short?: string;
+  /** May be left out without a default. */
+  optional?: boolean;
 }
 
 const MAX_NAME_LENGTH = 64;
@@ -46,14 +49,32 @@ export const OPTIONS = {
     meaning: `${Object.keys(LANGUAGES).join(" or ")}; when not set, what the locale says`,
     want: Object.keys(LANGUAGES).join(" or "),
     accepts: (given) => Object.hasOwn(LANGUAGES, given),
+    optional: true,
+  },
+  "ai-url": {
+    value: "URL",
+    meaning: "an OpenAI-compatible endpoint that answers in AI mode; when not set, the built-in bot",
+    env: "CIM_AI_URL",
+    want: "an http:// or https:// URL",
+    accepts: (given) => /^https?:$/.test(URL.parse(given)?.protocol ?? ""),
+    optional: true,
+  },
+  "ai-model": {
+    value: "NAME",
+    meaning: "the model that answers there",
+    env: "CIM_AI_MODEL",
+    default: "gpt-4o-mini",
+    want: "a name of 1 to 200 characters",
+    accepts: (given) => /^.{1,200}$/u.test(given),
   },
   json: { value: "", meaning: "print everything as lines of JSON" },
   help: { value: "", meaning: "print this", short: "h" },
   version: { value: "", meaning: "print the version", short: "v" },
 } as const satisfies Record<string, Option>;
 
-/** Never a flag: it would be seen in the list of processes. */
+/** Never flags: they would be seen in the list of processes. */
 const PASSWORD_VARIABLE = "CIM_PASSWORD";
+const AI_KEY_VARIABLE = "CIM_AI_KEY";
 
 export interface Options {
   route: string;
@@ -63,6 +84,8 @@ export interface Options {
   json: boolean;
   /** What CIM_PASSWORD says. */
   password?: string;
+  /** Who answers in AI mode, when it is not the built-in bot. */
+  ai?: ModelOptions;
 }
 
 type Env = Record<string, string | undefined>;
@@ -73,6 +96,8 @@ export function readOptions(argv: string[], env: Env): Options | "help" | "versi
   if (given.help) return "help";
   if (given.version) return "version";
   const lang = read("lang", given, env);
+  const url = read("ai-url", given, env).replace(/\/+$/, "");
+  const model = read("ai-model", given, env);
   return {
     route: read("route", given, env).replace(/\/+$/, ""),
     user: read("user", given, env).normalize("NFC").trim(),
@@ -80,6 +105,7 @@ export function readOptions(argv: string[], env: Env): Options | "help" | "versi
     language: (lang || languageOf(env)) as Language,
     json: given.json === true,
     password: env[PASSWORD_VARIABLE] || undefined,
+    ai: url ? { url, model, key: env[AI_KEY_VARIABLE] || undefined } : undefined,
   };
 }
 
@@ -98,6 +124,7 @@ export function helpText(version: string): string {
     ...rows,
     "",
     `The password is asked for, or read from ${PASSWORD_VARIABLE}; the session is remembered, so that the next start asks nothing.`,
+    `A key for the endpoint of --ai-url is read from ${AI_KEY_VARIABLE}.`,
     "With input from a pipe, each line is sent, and the program ends when the last one has its receipt.",
   ].join("\n");
 }
@@ -118,14 +145,14 @@ function parseFlags(argv: string[]): Record<string, string | boolean | undefined
 }
 
 function read(
-  name: "route" | "user" | "device" | "lang",
+  name: "route" | "user" | "device" | "lang" | "ai-url" | "ai-model",
   given: ReturnType<typeof parseFlags>,
   env: Env,
 ): string {
   const option: Option = OPTIONS[name];
   const flag = given[name];
   const value = typeof flag === "string" ? flag : (option.env && env[option.env]) || option.default;
-  if (value === undefined && name === "lang") return "";
+  if (value === undefined && option.optional) return "";
   if (value === undefined || !option.accepts!(value)) {
     const source =
       typeof flag !== "string" && option.env && env[option.env] ? `${option.env}=` : `--${name} `;

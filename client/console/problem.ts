@@ -1,6 +1,9 @@
 import type { StatusName } from "../../proto/status.ts";
 import type { CommandName } from "./texts/texts.ts";
 
+/** Why a model gave no whole answer. */
+export type ModelFault = "unreachable" | "status" | "timeout" | "size" | "cut" | "refused" | "format";
+
 /** What was wrong with what was typed or asked for; each language has one line for each, which says how to write it. */
 export type Problem =
   | { what: "unknown-command"; name: string }
@@ -16,6 +19,7 @@ export type Problem =
   | { what: "in-use"; name: string }
   /** A file of the console, on this machine. */
   | { what: "file"; reason: string }
+  | { what: "model"; fault: ModelFault; detail: string }
   | { what: "failed"; status: StatusName; reason: string };
 
 /** Thrown by a command; shown as one line, and the input goes on. */

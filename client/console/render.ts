@@ -60,7 +60,7 @@ export class Renderer {
       case "ai":
         return this.#style("green", event.on ? texts.aiOn : texts.aiOff);
       case "answer":
-        return `${this.#style("cyan", "AI")}: ${harmless(event.text)}`;
+        return `${event.continued ? "   " : `${this.#style("cyan", "AI")}:`} ${harmless(event.text)}`;
       case "info":
         return this.#table(this.#info(event.info));
       case "emoji":

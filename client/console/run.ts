@@ -61,7 +61,7 @@ class Console {
   }
 
   async run(): Promise<number> {
-    const { route, user, device } = this.#options;
+    const { route, user, device, ai } = this.#options;
     const isOurs = this.#remembered.take();
     try {
       const client = await Promise.race([this.#logIn(), aborted(this.#signal)]);
@@ -77,6 +77,7 @@ class Console {
         delaysFile: dataFile(this.#env, this.#options, "delays.json"),
         route,
         device,
+        ai,
         remember: (token) => this.#remembered.remember(token, { route, user, device }),
         forget: () => this.#remembered.forget(),
         signal: this.#signal,

@@ -1,7 +1,17 @@
-import type { Problem } from "../problem.ts";
+import type { ModelFault, Problem } from "../problem.ts";
 import type { Texts } from "./texts.ts";
 
 const PRIVATE = "<name or userId>;;<text>";
+
+const MODEL_FAULTS: Record<ModelFault, (detail: string) => string> = {
+  unreachable: (reason) => `it cannot be reached (${reason})`,
+  status: (code) => `it answered with HTTP ${code}`,
+  timeout: (seconds) => `it took longer than ${seconds} s`,
+  size: (limit) => `the answer is longer than the limit of ${limit}`,
+  cut: () => "the answer broke off",
+  refused: (reason) => `it refused (${reason})`,
+  format: (data) => `it sent what is no part of an answer (${data})`,
+};
 
 export const en: Texts = {
   everyone: "everyone",
@@ -14,7 +24,7 @@ export const en: Texts = {
     pu: { usage: ":pu <prefix>", help: "who is online with a name that begins so" },
     q: { usage: ":q [keyword]", help: "search what was said; without a keyword, quit" },
     "q!": { usage: ":q!", help: "quit" },
-    ai: { usage: ":ai", help: "talk to the built-in bot: nothing is sent" },
+    ai: { usage: ":ai", help: "talk to the bot, or to the model at CIM_AI_URL: nothing is sent" },
     qai: { usage: ":qai", help: "stop talking to the bot" },
     info: { usage: ":info", help: "this client, its connection and session" },
     emoji: { usage: ":emoji <page>", help: "emoji to copy" },
@@ -109,6 +119,8 @@ function problem(problem: Problem): string {
       return `Another console on this machine is ${problem.name} as well: the remembered session is left to it.`;
     case "file":
       return `A file cannot be used: ${problem.reason}`;
+    case "model":
+      return `No whole answer from CIM_AI_URL: ${MODEL_FAULTS[problem.fault](problem.detail)}. Ask again, or :qai.`;
     case "failed":
       return `That did not work: ${problem.reason}`;
   }

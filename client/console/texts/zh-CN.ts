@@ -1,5 +1,5 @@
 import { STATUS, type StatusName } from "../../../proto/status.ts";
-import type { Problem } from "../problem.ts";
+import type { ModelFault, Problem } from "../problem.ts";
 import type { Texts } from "./texts.ts";
 
 const PRIVATE = "<用户名或 userId>;;<内容>";
@@ -29,6 +29,16 @@ const ENDINGS: Record<string, string> = {
   refused: "登录被拒绝",
 };
 
+const MODEL_FAULTS: Record<ModelFault, (detail: string) => string> = {
+  unreachable: (reason) => `无法连接（${reason}）`,
+  status: (code) => `返回 HTTP ${code}`,
+  timeout: (seconds) => `超过 ${seconds} 秒`,
+  size: (limit) => `回答超过上限 ${limit}`,
+  cut: () => "回答中断",
+  refused: (reason) => `被拒绝（${reason}）`,
+  format: (data) => `收到无法识别的内容（${data}）`,
+};
+
 export const zhCN: Texts = {
   everyone: "所有人",
   you: "我",
@@ -40,7 +50,7 @@ export const zhCN: Texts = {
     pu: { usage: ":pu <前缀>", help: "用户名以此开头的在线用户" },
     q: { usage: ":q [关键字]", help: "搜索聊天记录；不带关键字则退出" },
     "q!": { usage: ":q!", help: "退出" },
-    ai: { usage: ":ai", help: "与内置机器人聊天，不发送任何消息" },
+    ai: { usage: ":ai", help: "与内置机器人或 CIM_AI_URL 处的模型聊天，不发送任何消息" },
     qai: { usage: ":qai", help: "结束与机器人聊天" },
     info: { usage: ":info", help: "本客户端及其连接与会话" },
     emoji: { usage: ":emoji <页码>", help: "可供复制的表情" },
@@ -133,6 +143,8 @@ function problem(problem: Problem): string {
       return `本机另一个控制台也在使用 ${problem.name}：已保存的会话留给它。`;
     case "file":
       return `文件无法使用：${problem.reason}`;
+    case "model":
+      return `CIM_AI_URL 未给出完整回答：${MODEL_FAULTS[problem.fault](problem.detail)}。请重新提问，或输入 :qai。`;
     case "failed":
       return `操作失败：${zhCN.status(problem.status, problem.reason)}`;
   }

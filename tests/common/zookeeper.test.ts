@@ -313,10 +313,6 @@ function logTo(lines: string[]) {
   return { debug: write, info: write, warn: write, error: write };
 }
 
-function registrations(lines: string[]): number {
-  return lines.filter((line) => line.startsWith("registered with zookeeper")).length;
-}
-
 function connection(hosts: string) {
   return { hosts, chroot, sessionMs: SESSION_MS };
 }

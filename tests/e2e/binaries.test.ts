@@ -101,6 +101,45 @@ test("two people chat in two terminals, in English and Chinese; one is killed wh
   expect(await cim.stop()).toBe(0);
 });
 
+test("what is typed stays whole while messages arrive, the terminal changes its size, and the server dies and is back", async () => {
+  const [routePort, tcp, http] = (await freePorts(3)) as [number, number, number];
+  const route = `http://127.0.0.1:${routePort}`;
+  const flags = ["--route-port", routePort, "--server-port", tcp, "--server-http-port", http].map(String);
+  const args = ["--data", join(bare, "typing"), ...flags];
+  const cim = start("cim", args);
+  await cim.printed(`CIM is ready at ${route}`);
+  const carol = await person("carol", route);
+  const dave = await person("dave", route);
+
+  await carol.press("宽 👋 half");
+  await carol.shows(/^> 宽 👋 half$/m);
+  await dave.type("消息 one");
+  await carol.shows(/消息 one\n(.*\n)*> 宽 👋 half\s*$/);
+  await carol.resize(60, 20);
+  await dave.type("消息 two");
+  await carol.shows(/消息 two\n(.*\n)*> 宽 👋 half\s*$/);
+  await carol.press(" a line");
+  await carol.press("Enter", true);
+  await dave.shows("宽 👋 half a line");
+  await carol.press(":unde");
+  await carol.press("Tab", true);
+  await carol.shows(/^> :undelay/m);
+  await carol.press("C-u", true);
+
+  await cim.kill();
+  await carol.shows("connection lost");
+  await carol.type("said while it was dead");
+  await carol.shows("sent as soon as there is a connection");
+  const again = start("cim", args);
+  await again.printed(`CIM is ready at ${route}`);
+  await dave.shows("said while it was dead", 30_000);
+  for (const terminal of [carol, dave]) {
+    await terminal.type(":q!");
+    expect(await terminal.ended()).toBe(0);
+  }
+  expect(await again.stop()).toBe(0);
+});
+
 function start(program: string, args: string[]): RunningProcess {
   const running = new RunningProcess([join(bare, program), ...args], { cwd: bare, env: { PATH: "" } });
   cleanups.push(() => running.kill());

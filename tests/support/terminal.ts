@@ -31,6 +31,15 @@ export class Terminal {
     await this.#tmux(["send-keys", "-l", "--", line, ";"], ["send-keys", "Enter"]);
   }
 
+  /** Types without pressing enter; names of tmux's keys with `named`. */
+  async press(keys: string, named = false): Promise<void> {
+    await this.#tmux(["send-keys", ...(named ? [] : ["-l"]), "--", keys]);
+  }
+
+  async resize(columns: number, rows: number): Promise<void> {
+    await this.#tmux(["resize-window", "-x", String(columns), "-y", String(rows)]);
+  }
+
   /** All that was shown, and what stands on the screen, wrapped lines joined. */
   screen(): Promise<string> {
     return this.#tmux(["capture-pane", "-p", "-J", "-S", `-${HISTORY_LINES}`]);

@@ -87,17 +87,15 @@ export function downloads(files: Downloads, { trustedProxies, routeUrl }: Option
   return app;
 }
 
-/** The first language of the reader's that we speak. */
+/** The reader's first language that we speak. */
 function languageOf(c: Context): "en" | "zh-CN" {
-  const known = /^(en|zh)\b/i;
   const chosen = accepts(c, {
     header: "Accept-Language",
     supports: ["en", "zh"],
     default: "en",
-    match: (given, { default: otherwise }) => {
-      const wanted = given.filter(({ type, q }) => q > 0 && known.test(type)).sort((a, b) => b.q - a.q);
-      return wanted[0]?.type ?? otherwise;
-    },
+    // What is given comes by preference; Chinese is Chinese, of whatever region.
+    match: (given, config) =>
+      given.find(({ type, q }) => q > 0 && /^(en|zh)\b/i.test(type))?.type ?? config.default,
   });
   return /^zh/i.test(chosen) ? "zh-CN" : "en";
 }

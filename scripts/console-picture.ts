@@ -140,7 +140,7 @@ export async function consolePicture(port = 8083): Promise<string> {
     return terminalPicture(await chat(alice, bob));
   } finally {
     for (const person of people) await person.leaves();
-    await rm(home, { recursive: true });
+    await rm(home, { recursive: true, force: true });
   }
 }
 

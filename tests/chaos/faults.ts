@@ -12,7 +12,7 @@ export interface Scene {
   /** Nothing else is broken, so that what is promised in time can be asked for. */
   strict: boolean;
   /** A process of ours did what it should not, or presence did not tell the truth. */
-  blame(kind: "process" | "presence", text: string): void;
+  blame: (kind: "process" | "presence", text: string) => void;
 }
 
 export interface Fault {

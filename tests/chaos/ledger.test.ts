@@ -1,7 +1,8 @@
 /** A judge that finds nothing proves nothing: each kind of violation is found. */
 import { expect, test } from "bun:test";
 import type { Deed, Entry } from "./journal.ts";
-import { Ledger, type Span } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
+import type { Span } from "./violation.ts";
 
 const ALICE = "alice";
 const BOB = "bob";

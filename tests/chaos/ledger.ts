@@ -4,37 +4,7 @@
  */
 import { parseConversation } from "../../proto/conversation.ts";
 import type { Entry } from "./journal.ts";
-
-export interface Violation {
-  kind:
-    | "lost" // answered with success, and a receiver does not have it
-    | "hole" // not answered with success, but in the log: others have it, or what follows it
-    | "twice"
-    | "out of order"
-    | "misplaced" // two messages with one seq, or one message with two
-    | "reordered" // of two messages of one sender, the later one stands before the earlier
-    | "wrong" // not what was sent, or to whom
-    | "stuck" // without an outcome although nothing was broken any more
-    | "gave up" // a client ended by itself
-    | "presence"
-    | "process"; // a process of ours did what it should not
-  text: string;
-  at: number;
-  client?: string;
-  conversation?: string;
-  seq?: number;
-  messageId?: string;
-}
-
-export interface Counts {
-  sent: number;
-  accepted: number;
-  failed: number;
-  /** Of those that failed, how many were received nevertheless. */
-  failedButThere: number;
-  received: number;
-  reconnects: number;
-}
+import type { Counts, Span, Violation } from "./violation.ts";
 
 interface Sending {
   client: string;
@@ -42,12 +12,6 @@ interface Sending {
   at: number;
   seq: number | null;
   failed: { why: string; at: number } | null;
-}
-
-/** When something was broken, from the first to the last moment. */
-export interface Span {
-  from: number;
-  to: number;
 }
 
 /** A message that was sent in vain all this time was not held up by what was broken before. */

@@ -3,7 +3,7 @@ import { arch, cpus, freemem, release, totalmem, type } from "node:os";
 import { $ } from "bun";
 import { version } from "../../package.json" with { type: "json" };
 import { type Entry, JournalReader } from "./journal.ts";
-import type { Counts, Violation } from "./ledger.ts";
+import type { Counts, Violation } from "./violation.ts";
 import type { Engines } from "./world.ts";
 
 export interface Settings {
@@ -110,6 +110,6 @@ function concerns(entry: Entry, { at, client, conversation, seq, messageId }: Vi
   return entry.is === "state" && Math.abs(entry.at - at) < AROUND_MS;
 }
 
-function describe({ at: _, client, ...deed }: Entry): string {
-  return `${client} ${JSON.stringify(deed)}`;
+function describe(entry: Entry): string {
+  return JSON.stringify({ ...entry, at: undefined });
 }

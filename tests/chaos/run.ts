@@ -5,16 +5,17 @@ import { connect } from "../../client/sdk/client.ts";
 import { until } from "../support/until.ts";
 import { Crowds } from "./crowds.ts";
 import { FAULTS, type Fault, type Scene } from "./faults.ts";
-import { Ledger, type Violation } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import type { Participant } from "./member.ts";
 import { around, type FaultRecord, machine, type Report, type Settings, versions } from "./report.ts";
 import { reasonAgainst, storm } from "./storm.ts";
+import type { Violation } from "./violation.ts";
 import { World } from "./world.ts";
 
 export interface RunOptions extends Settings {
   /** For data, logs and journals; kept. */
   directory: string;
-  say(line: string): void;
+  say: (line: string) => void;
 }
 
 const READ_EVERY_MS = 250;

@@ -9,7 +9,7 @@ import type { World } from "./world.ts";
 export interface Storm extends Omit<Scene, "random" | "strict"> {
   settings: Settings;
   ledger: Ledger;
-  say(line: string): void;
+  say: (line: string) => void;
   faults: FaultRecord[];
   /** How long it took each time, once all was whole, until everyone had everything. */
   settledMs: number[];
@@ -54,9 +54,9 @@ export function reasonAgainst(fault: Fault, world: World): string | null {
 /** The next faults, no two of which hit the same thing. */
 function take(left: Fault[], count: number): Fault[] {
   const wave: Fault[] = [];
-  for (const fault of [...left]) {
-    if (wave.length === count) break;
-    if (wave.every(({ hits }) => hits !== fault.hits)) wave.push(...left.splice(left.indexOf(fault), 1));
+  for (let i = 0; i < left.length && wave.length < count; ) {
+    if (wave.every(({ hits }) => hits !== left[i]!.hits)) wave.push(...left.splice(i, 1));
+    else i++;
   }
   return wave;
 }

@@ -9,7 +9,10 @@ interface Client {
 // Names what is on its way, so that the rest of one version is never put to the beginning of another.
 const VERSION_CHARACTERS = 8;
 
-/** @param url must have nothing in it that a shell, in single quotes, would not take as it is */
+/**
+ * The checksum alone decides: curl complains, too, when there is nothing left to fetch.
+ * @param url must have nothing in it that a shell, in single quotes, would not take as it is
+ */
 export function installLine({ platform, sha256 }: Client, url: string): string {
   const part = `cim-client-${sha256.slice(0, VERSION_CHARACTERS)}`;
   if (platform.startsWith("windows")) {
@@ -19,12 +22,8 @@ export function installLine({ platform, sha256 }: Client, url: string): string {
     ].join("; ");
   }
   const check = platform.startsWith("darwin") ? "shasum -a 256 -c" : "sha256sum -c";
-  return [
-    `curl -fLC - -o ${part} '${url}'`,
-    `echo '${sha256}  ${part}' | ${check}`,
-    `chmod +x ${part}`,
-    `mv ${part} cim-client`,
-  ].join(" && ");
+  const steps = [`echo '${sha256}  ${part}' | ${check}`, `chmod +x ${part}`, `mv ${part} cim-client`];
+  return `curl -fLC - -o ${part} '${url}'; ${steps.join(" && ")}`;
 }
 
 /** How to start what was installed. */

@@ -18,7 +18,7 @@ function Messenger({ chat }: Ui) {
   // On a phone there is room for one of the two.
   const [inList, setInList] = useState(true);
   const pick = (thread: Thread) => {
-    chat.show(thread);
+    chat.conversations.show(thread);
     // So that a phone's own way back leads to the list.
     if (inList) history.pushState(null, "");
     setInList(false);
@@ -32,7 +32,7 @@ function Messenger({ chat }: Ui) {
     const onPhone = matchMedia("(max-width: 46rem)").matches;
     const next = onPhone ? (inList ? ".row[aria-current]" : ".back") : "textarea";
     document.querySelector<HTMLElement>(next)?.focus();
-  }, [inList, chat.open]);
+  }, [inList, chat.conversations.open]);
   const isElsewhere = chat.link.state === "elsewhere";
   return (
     <>
@@ -40,8 +40,12 @@ function Messenger({ chat }: Ui) {
         <h1 class="only-read">CIM</h1>
         <StatusBar />
         <Sidebar onPick={pick} />
-        {chat.open && (
-          <Conversation key={chat.open.conversation} thread={chat.open} onBack={() => history.back()} />
+        {chat.conversations.open && (
+          <Conversation
+            key={chat.conversations.open.conversation}
+            thread={chat.conversations.open}
+            onBack={() => history.back()}
+          />
         )}
       </main>
       {isElsewhere && <Elsewhere />}

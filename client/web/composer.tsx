@@ -1,6 +1,6 @@
 /** Where one writes. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Chat } from "./chat.ts";
+import { tooLong } from "./conversations.ts";
 import { EmojiPicker } from "./emoji-picker.tsx";
 import { nameOf } from "./format.ts";
 import { Icon } from "./icons.tsx";
@@ -13,7 +13,7 @@ export function Composer({ thread }: { thread: Thread }) {
   const [picking, setPicking] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const label = thread.peer ? texts.messageTo(nameOf(thread.peer, texts)) : texts.messageTo(texts.everyone);
-  const tooLong = Chat.tooLong(text);
+  const excess = tooLong(text);
 
   useLayoutEffect(() => {
     thread.draft = text;
@@ -24,8 +24,8 @@ export function Composer({ thread }: { thread: Thread }) {
   }, [text]);
 
   const send = () => {
-    if (text.trim() === "" || tooLong) return;
-    chat.send(thread, text);
+    if (text.trim() === "" || excess) return;
+    chat.conversations.send(thread, text);
     setText("");
     area.current?.focus();
   };
@@ -53,9 +53,9 @@ export function Composer({ thread }: { thread: Thread }) {
           }}
         />
       )}
-      {tooLong && (
+      {excess && (
         <p class="error" role="alert">
-          {texts.tooLong(tooLong.bytes, tooLong.limit)}
+          {texts.tooLong(excess.bytes, excess.limit)}
         </p>
       )}
       <div class="field">
@@ -90,7 +90,7 @@ export function Composer({ thread }: { thread: Thread }) {
           class="primary round"
           aria-label={texts.send}
           title={texts.send}
-          disabled={text.trim() === "" || tooLong !== null}
+          disabled={text.trim() === "" || excess !== null}
         >
           <Icon name="send" />
         </button>

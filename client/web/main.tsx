@@ -31,7 +31,7 @@ function show(): void {
   const { texts, theme } = settings;
   document.documentElement.lang = texts.language;
   document.documentElement.dataset.theme = theme;
-  const { unread } = chat;
+  const { unread } = chat.conversations;
   document.title = unread > 0 ? `(${unread}) CIM` : "CIM";
   render(<App chat={chat} settings={settings} texts={texts} changed={changed} />, document.body);
 }

@@ -68,10 +68,10 @@ function Failure({ thread, entry }: { thread: Thread; entry: Entry }) {
       <span>
         {texts.mark.failed}: {entry.error?.message}
       </span>
-      <button type="button" class="quiet" onClick={() => chat.again(thread, entry)}>
+      <button type="button" class="quiet" onClick={() => chat.conversations.again(thread, entry)}>
         {texts.tryAgain}
       </button>
-      <button type="button" class="quiet" onClick={() => chat.drop(thread, entry)}>
+      <button type="button" class="quiet" onClick={() => chat.conversations.drop(thread, entry)}>
         {texts.discard}
       </button>
     </p>

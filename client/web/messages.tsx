@@ -37,7 +37,7 @@ export function Messages({ thread, target, onReached }: MessagesProps) {
   useSeen(box, follows, chat, thread);
 
   const older = async () => {
-    if (start === 0) await chat.loadOlder(thread);
+    if (start === 0) await chat.conversations.loadOlder(thread);
     const at = startOf(thread.entries, entries[start]?.seq ?? null);
     setFrom(thread.entries[Math.max(0, at - PAGE)]?.seq ?? null);
   };
@@ -50,7 +50,7 @@ export function Messages({ thread, target, onReached }: MessagesProps) {
     if (!follows.current && from === null) setFrom(entries[start]?.seq ?? null);
     if (follows.current) {
       setFrom(null);
-      chat.seen(thread);
+      chat.conversations.seen(thread);
     } else if (scrollTop < NEAR_TOP_PX && !(start === 0 && thread.complete)) void older();
   };
   // A page that does not fill the box cannot be scrolled.
@@ -185,7 +185,7 @@ function useSeen(
 ): void {
   const look = () => {
     const inView = follows.current && box.current !== null && box.current.clientHeight > 0;
-    if (inView && document.visibilityState === "visible") chat.seen(thread);
+    if (inView && document.visibilityState === "visible") chat.conversations.seen(thread);
   };
   useEffect(look);
   useEffect(() => {

@@ -26,7 +26,7 @@ export function Search({ thread, onClose, onPick }: SearchProps) {
     asked.current = needle;
     if (!needle) return setFound(null);
     setBusy(true);
-    const answer = await chat.search(thread, needle);
+    const answer = await chat.conversations.search(thread, needle);
     if (asked.current !== needle) return;
     setFound(answer);
     setBusy(false);

@@ -18,7 +18,9 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
   useRefresh();
 
   const needle = words.trim().toLocaleLowerCase();
-  const chats = chat.chats.filter(({ peer }) => nameOf(peer, texts).toLocaleLowerCase().includes(needle));
+  const chats = chat.conversations.all.filter(({ peer }) =>
+    nameOf(peer, texts).toLocaleLowerCase().includes(needle),
+  );
   const people = needle ? found : chat.people;
   const strangers = needle ? people.list.filter((user) => !chats.some(isWith(user))) : people.list;
   const pick = (thread: Thread) => {
@@ -55,7 +57,7 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
         <ul aria-labelledby="people-title">
           {strangers.map((user) => (
             <li key={user.userId}>
-              <button type="button" class="row person" onClick={() => pick(chat.thread(user))}>
+              <button type="button" class="row person" onClick={() => pick(chat.conversations.with(user))}>
                 <Avatar user={user} online={chat.people.online.get(user.userId)} />
                 <bdi class="name">{nameOf(user, texts)}</bdi>
               </button>
@@ -76,7 +78,7 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
 function Me() {
   const { chat, texts } = useUi();
   const leave = () => {
-    const { pending } = chat;
+    const { pending } = chat.conversations;
     if (pending === 0 || confirm(texts.unsentLost(pending))) void chat.signOut();
   };
   return (
@@ -107,7 +109,7 @@ function ChatRow({ thread, onPick }: { thread: Thread; onPick: (thread: Thread) 
       <button
         type="button"
         class="row"
-        aria-current={chat.open === thread ? "true" : undefined}
+        aria-current={chat.conversations.open === thread ? "true" : undefined}
         onClick={() => onPick(thread)}
       >
         <Avatar user={peer} online={peer ? chat.people.online.get(peer.userId) : undefined} />

@@ -4,7 +4,8 @@ import { useUi } from "./ui.ts";
 /** How it stands with the connection, while there is none. */
 export function StatusBar() {
   const { chat, texts } = useUi();
-  const { link, pending } = chat;
+  const { link } = chat;
+  const { pending } = chat.conversations;
   const [now, setNow] = useState(Date.now());
   const until = link.state === "waiting" ? link.until : 0;
 

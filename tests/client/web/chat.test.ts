@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { ConnectOptions } from "../../../client/sdk/client.ts";
 import { Chat } from "../../../client/web/chat.ts";
+import { tooLong } from "../../../client/web/conversations.ts";
 import { type Box, Memory } from "../../../client/web/memory.ts";
 import { CimError } from "../../../proto/status.ts";
 import { until } from "../../support/until.ts";
@@ -53,7 +54,7 @@ async function signedUp(userName: string) {
   return { ...page, vanish };
 }
 
-const texts = (chat: Chat) => chat.open!.entries.map(({ text }) => text);
+const texts = (chat: Chat) => chat.conversations.open!.entries.map(({ text }) => text);
 const statusOf = (refused: Promise<unknown>) =>
   refused.then(
     () => "fine",
@@ -102,11 +103,11 @@ describe("a session", () => {
     await server.close();
     const starting = chat.start();
     await until("it waits", () => chat.link.state === "waiting");
-    expect([chat.me?.userName, chat.starting]).toEqual(["ann", true]);
+    expect(chat.me?.userName).toBe("ann");
     await here.server();
     chat.hurry();
     await starting;
-    expect([chat.link.state, chat.starting]).toEqual(["ready", false]);
+    expect(chat.link).toEqual({ state: "ready" });
   });
 
   test("that was ended elsewhere is over, and what was not sent is kept for the next", async () => {
@@ -115,7 +116,7 @@ describe("a session", () => {
     const { userId } = chat.me!;
     await server.close();
     await until("the connection is lost", () => chat.link.state !== "ready");
-    chat.send(chat.open!, "later");
+    chat.conversations.send(chat.conversations.open!, "later");
     const { token } = memory.session!;
     await fetch(`${here.config.routeUrl}/offLine`, {
       method: "POST",
@@ -152,13 +153,13 @@ describe("messages", () => {
     const { chat, memory, vanish } = await signedUp("ann");
     await server.close();
     await until("the connection is lost", () => chat.link.state !== "ready");
-    for (const text of ["one", "two", "three"]) chat.send(chat.open!, text);
-    expect(chat.pending).toBe(3);
+    for (const text of ["one", "two", "three"]) chat.conversations.send(chat.conversations.open!, text);
+    expect(chat.conversations.pending).toBe(3);
     vanish();
     const next = open(memory);
     await here.server();
     await next.chat.start();
-    await until("all is sent", () => texts(next.chat).length === 3 && next.chat.pending === 0);
+    await until("all is sent", () => texts(next.chat).length === 3 && next.chat.conversations.pending === 0);
     await using bob = await here.client("bob");
     const history = await bob.history("all");
     expect([history.map(({ text }) => text), texts(next.chat)]).toEqual([
@@ -171,16 +172,16 @@ describe("messages", () => {
   test("that the route refuses say so, and can be tried again or given up", async () => {
     await here.server();
     const { chat, memory } = await signedUp("ann");
-    const nobody = chat.thread({ userId: 4711, userName: "nobody" });
-    chat.show(nobody);
-    chat.send(nobody, "is anybody there?");
+    const nobody = chat.conversations.with({ userId: 4711, userName: "nobody" });
+    chat.conversations.show(nobody);
+    chat.conversations.send(nobody, "is anybody there?");
     await until("it fails", () => nobody.waiting[0]?.mark === "failed");
     const [entry] = nobody.waiting;
-    chat.again(nobody, entry!);
+    chat.conversations.again(nobody, entry!);
     expect(entry!.mark).toBe("queued");
     await until("it fails again", () => entry!.mark === "failed");
     expect(entry!.error?.message).toMatch(/4711/);
-    chat.drop(nobody, entry!);
+    chat.conversations.drop(nobody, entry!);
     expect([nobody.waiting, memory.unsent(chat.me!.userId)]).toEqual([[], []]);
   });
 
@@ -189,15 +190,15 @@ describe("messages", () => {
     await using bob = await here.client("bob");
     const { chat, memory } = await signedUp("ann");
     await bob.sendTo(chat.me!.userId, "psst");
-    await until("it is there", () => chat.unread === 1);
+    await until("it is there", () => chat.conversations.unread === 1);
     const next = open(memory);
     await next.chat.start();
-    await until("it is there again", () => next.chat.unread === 1);
-    const thread = next.chat.thread({ userId: bob.userId, userName: "bob" });
-    next.chat.show(thread);
-    next.chat.seen(thread);
-    expect([next.chat.unread, thread.newAfter]).toEqual([0, 0]);
-    next.chat.send(thread, "yes?");
+    await until("it is there again", () => next.chat.conversations.unread === 1);
+    const thread = next.chat.conversations.with({ userId: bob.userId, userName: "bob" });
+    next.chat.conversations.show(thread);
+    next.chat.conversations.seen(thread);
+    expect([next.chat.conversations.unread, thread.newAfter]).toEqual([0, 0]);
+    next.chat.conversations.send(thread, "yes?");
     expect(await read(bob, 1)).toEqual(["yes?"]);
   });
 
@@ -206,9 +207,9 @@ describe("messages", () => {
     await using bob = await here.client("bob");
     await Promise.all(Array.from({ length: 120 }, (_, i) => bob.sendAll(`Number ${i + 1}`)));
     const { chat } = await signedUp("ann");
-    await until("the newest are there", () => chat.open!.loaded);
-    const found = await chat.search(chat.open!, "number 1");
-    expect([found.length, found[0]!.text, found.at(-1)!.text, chat.open!.complete]).toEqual([
+    await until("the newest are there", () => chat.conversations.open!.loaded);
+    const found = await chat.conversations.search(chat.conversations.open!, "number 1");
+    expect([found.length, found[0]!.text, found.at(-1)!.text, chat.conversations.open!.complete]).toEqual([
       32,
       "Number 120",
       "Number 1",
@@ -217,7 +218,7 @@ describe("messages", () => {
   });
 
   test("of any size that fits are sent, and larger ones are told from them before", () => {
-    expect([Chat.tooLong("x".repeat(61440)), Chat.tooLong("文".repeat(20481))]).toEqual([
+    expect([tooLong("x".repeat(61440)), tooLong("文".repeat(20481))]).toEqual([
       null,
       { bytes: 61443, limit: 61440 },
     ]);

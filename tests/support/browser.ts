@@ -22,7 +22,7 @@ const QUIET = [
 ];
 /** What Chromium itself writes into the console while a server is gone; no script can keep it from that. */
 const OUTAGE = /net::ERR_|WebSocket connection to .* failed|Failed to load resource/;
-const ACTION_MS = 10_000;
+const ACTION_MS = 30_000;
 
 export function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: QUIET });
@@ -135,7 +135,7 @@ export class Person {
   }
 
   /** Resolves once the open conversation shows as many messages; answers their texts. */
-  async count(count: number, deadlineMs?: number): Promise<string[]> {
+  async count(count: number, deadlineMs = ACTION_MS): Promise<string[]> {
     await until(
       `${this.name}'s page shows ${count} messages`,
       async () => (await this.texts()).length >= count,
@@ -145,7 +145,7 @@ export class Person {
   }
 
   /** Resolves once each message of one's own is marked so. */
-  async marked(mark: string, deadlineMs?: number): Promise<void> {
+  async marked(mark: string, deadlineMs = ACTION_MS): Promise<void> {
     await until(
       `${this.name}'s messages are all marked ${mark}`,
       async () => {
@@ -157,7 +157,7 @@ export class Person {
   }
 
   /** Resolves once the status line begins so. */
-  async status(text: string, deadlineMs?: number): Promise<void> {
+  async status(text: string, deadlineMs = ACTION_MS): Promise<void> {
     await until(
       `${this.name}'s page says "${text}"`,
       async () => {

@@ -58,6 +58,10 @@ test("the roles run as programs of their own, and the documentation needs no net
   const page = await (await fetch(`${routeUrl}/docs`)).text();
   expect(page).toContain("swagger");
   expect(page.match(/(src|href)="https?:/g)).toBeNull();
+  // The chat's page was bundled into it.
+  const files = await Promise.all(["", "page.js", "page.css"].map((name) => fetch(`${routeUrl}/${name}`)));
+  expect(files.map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(await files[1]!.text()).toContain("WebSocket");
   for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
     expect([path, (await fetch(new URL(path!, `${routeUrl}/docs`))).status]).toEqual([path, 200]);
   }

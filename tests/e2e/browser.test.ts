@@ -1,5 +1,6 @@
 /** The page in real browsers: people write to one another, and nothing is lost or doubled whatever dies in between. */
 import { describe, expect, test } from "bun:test";
+import type { Dialog } from "playwright-core";
 import { join, Reader } from "../support/chat.ts";
 import { until } from "../support/until.ts";
 import { visit } from "../support/visit.ts";
@@ -80,6 +81,27 @@ describe("two browsers and a program in one conversation", () => {
       ["one", "two"],
     ]);
   });
+});
+
+test("a page that does not read while much is said misses nothing of it", async () => {
+  const system = await here.system({ env: { CIM_MAX_MESSAGES_PER_SECOND: "10000" } });
+  const ann = await here.join(system, "ann");
+  await using bob = await join(system, "bob");
+  await bob.sendTo((await bob.findUser("ann"))!.userId, "look here meanwhile");
+  await ann.open("bob");
+  await ann.count(1);
+  // While a dialog is open, nothing of the page runs, and nothing is read: ten times what a server keeps for it.
+  const opened = new Promise<Dialog>((resolve) => ann.page.once("dialog", resolve));
+  const blocked = ann.page.evaluate(() => alert("wait"));
+  const dialog = await opened;
+  const filler = "x".repeat(50_000);
+  await Promise.all(Array.from({ length: 200 }, (_, i) => bob.sendAll(`number ${i + 1} ${filler}`)));
+  await dialog.accept();
+  await blocked;
+  await until("all of it is there", async () => (await ann.page.title()) === "(200) CIM", 60_000);
+  await ann.open("Everyone");
+  const last = (await ann.texts()).slice(-5).map((text) => text.slice(0, 10));
+  expect(last).toEqual(["number 196", "number 197", "number 198", "number 199", "number 200"]);
 });
 
 describe("a private message", () => {

@@ -65,11 +65,12 @@ export class Terminal {
     return Number(await this.#tmux(["display-message", "-p", "#{pane_pid}"]));
   }
 
-  /** `kill -9` of the program; resolves when it is gone. */
+  /** `kill -9` of the program, and the end of its terminal; resolves when it is gone. */
   async kill(): Promise<void> {
     const pid = await this.pid();
     process.kill(pid, "SIGKILL");
-    // The terminal shows the end before it has taken note of it; till then there is still a process of this id.
+    // As long as nobody takes note of its end there is still a process of this id; a terminal may not, its heir does.
+    await this.close();
     await until("the program in the terminal is gone", () => !isThere(pid));
   }
 

@@ -244,9 +244,10 @@ describe.skipIf(zookeeperMissing !== null)(zookeeperMissing ?? "a CIM v2 server"
     await bob.loginAgain(LEASE_MS + SECOND_MS);
     await bob.fetchOfflineMsgs();
     await ann.sendP2P(bob.userId, "2");
-    await bob.texts(4);
+    await until("bob has the last", () => bob.received.some(({ text }) => text === "2"));
     await bob.close();
-    expect([bob.serverPort, bob.received.map(({ text }) => text).toSorted()]).toEqual([
+    // What it was killed over before it answered comes again: nobody can tell that bob has it.
+    expect([bob.serverPort, [...new Set(bob.received.map(({ text }) => text))].toSorted()]).toEqual([
       mixed.system.serverPort,
       ["1", "2", "before", "to all"],
     ]);

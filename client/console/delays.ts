@@ -20,7 +20,9 @@ export interface DelaysOptions {
 export class Delays {
   readonly #file: string;
   readonly #options: DelaysOptions;
-  readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
+  // What is being sent, or waits to be tried again, until then in ms since the epoch.
+  readonly #notBefore = new Map<number, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #waiting: Delayed[];
   #ended = false;
 
@@ -28,7 +30,7 @@ export class Delays {
     this.#file = file;
     this.#options = options;
     this.#waiting = read(file);
-    for (const delayed of this.#waiting) this.#arm(delayed);
+    this.#arm();
   }
 
   get waiting(): readonly Delayed[] {
@@ -40,7 +42,7 @@ export class Delays {
     if (this.#waiting.length >= MAX_DELAYS) throw new Mistake({ what: "too-many-delays", limit: MAX_DELAYS });
     const added = { ...delayed, id: 1 + Math.max(0, ...this.#waiting.map(({ id }) => id)) };
     this.#keep([...this.#waiting, added]);
-    this.#arm(added);
+    this.#arm();
     return added;
   }
 
@@ -55,27 +57,44 @@ export class Delays {
   /** Sends nothing any more in this run. */
   end(): void {
     this.#ended = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    clearTimeout(this.#timer);
   }
 
-  #arm(delayed: Delayed): void {
-    const left = Math.max(0, delayed.at - Date.now());
-    const due = () => void this.#due(delayed).catch((error) => this.#options.failed(error));
-    const timer = setTimeout(due, Math.min(left, MAX_TIMER_MS));
-    this.#timers.set(delayed.id, timer);
+  // One timer for all, since two that are due in the same millisecond may fire in any order.
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#ended || this.#waiting.length === 0) return;
+    const next = Math.min(...this.#waiting.map((delayed) => this.#dueAt(delayed)));
+    if (next === Number.POSITIVE_INFINITY) return;
+    const left = Math.max(0, next - Date.now());
+    this.#timer = setTimeout(() => this.#sendDue(), Math.min(left, MAX_TIMER_MS));
   }
 
-  async #due(delayed: Delayed): Promise<void> {
-    this.#timers.delete(delayed.id);
+  #dueAt({ id, at }: Delayed): number {
+    return this.#notBefore.get(id) ?? at;
+  }
+
+  #sendDue(): void {
+    const now = Date.now();
+    const due = this.#waiting.filter((delayed) => this.#dueAt(delayed) <= now);
+    for (const delayed of due.sort((a, b) => a.at - b.at || a.id - b.id)) {
+      this.#notBefore.set(delayed.id, Number.POSITIVE_INFINITY);
+      this.#send(delayed).catch((error) => this.#options.failed(error));
+    }
+    this.#arm();
+  }
+
+  async #send(delayed: Delayed): Promise<void> {
     // The messageId is kept with it: sent once more after a crash, it is still one message.
-    if (await this.#options.send(delayed)) this.#remove(delayed);
-    else if (!this.#ended) this.#arm({ ...delayed, at: Date.now() + RETRY_MS });
+    if (await this.#options.send(delayed)) return this.#remove(delayed);
+    this.#notBefore.set(delayed.id, Date.now() + RETRY_MS);
+    this.#arm();
   }
 
   #remove({ id }: Delayed): void {
-    clearTimeout(this.#timers.get(id));
-    this.#timers.delete(id);
+    this.#notBefore.delete(id);
     this.#keep(this.#waiting.filter((one) => one.id !== id));
+    this.#arm();
   }
 
   #keep(waiting: Delayed[]): void {

@@ -35,7 +35,8 @@ function open(file: string, done = true): { delays: Delays; sent: Delayed[] } {
 // CIM v2 cancelled others along with the one that was meant (fault 22).
 test("of several that wait, calling one off leaves the others", async () => {
   const { delays, sent } = open(someFile());
-  for (const text of ["one", "two", "three"]) delays.add(message(text, 30));
+  const { at } = message("", 30);
+  for (const text of ["one", "two", "three"]) delays.add({ ...message(text, 0), at });
   const cancelled = delays.cancel("2");
   await until("the others are sent", () => delays.waiting.length === 0);
   expect([cancelled.text, sent.map(({ text }) => text)]).toEqual(["two", ["one", "three"]]);

@@ -42,15 +42,15 @@ export function sqliteCursors(file: SqliteFile): Cursors {
   );
   const unreadOfAll = file.prepare<Unread, [number, string, string]>(
     `SELECT c.name AS conversation, s.everyone AS cursor, c.head FROM slots s JOIN conversations c ON c.name = '${ALL}'
-     WHERE s.user_id = ? AND s.slot = ? AND c.name > ? AND EXISTS (
-       SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > s.everyone)`,
+     WHERE s.user_id = ? AND s.slot = ? AND c.name > ? AND (c.head > c.settled OR EXISTS (
+       SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > s.everyone)) AND c.head > s.everyone`,
   );
   const [unreadAsLow, unreadAsHigh] = (["low", "high"] as const).map((member) =>
     file.prepare<Unread, [number, string, string, number]>(
       `SELECT c.name AS conversation, coalesce(k.seq, 0) AS cursor, c.head FROM conversations c
        LEFT JOIN cursors k ON k.user_id = ?1 AND k.slot = ?2 AND k.conversation = c.id
-       WHERE c.${member} = ?1 AND c.name > ?3 AND c.head > coalesce(k.seq, 0) AND EXISTS (
-         SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > coalesce(k.seq, 0))
+       WHERE c.${member} = ?1 AND c.name > ?3 AND c.head > coalesce(k.seq, 0) AND (c.head > c.settled OR EXISTS (
+         SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > coalesce(k.seq, 0)))
        ORDER BY c.name LIMIT ?4`,
     ),
   );
@@ -103,7 +103,8 @@ function prepareTrimCursors(file: SqliteFile): () => Promise<void> {
   type Row = SlotKey & { conversation: number; dead: number };
   const look = file.prepare<Row, [number, string, number, number]>(
     `SELECT user_id AS userId, slot, conversation, NOT EXISTS (
-       SELECT 1 FROM messages m WHERE m.conversation = k.conversation AND m.seq <= k.seq) AS dead
+       SELECT 1 FROM messages m WHERE m.conversation = k.conversation AND m.seq <= k.seq) AND NOT EXISTS (
+       SELECT 1 FROM conversations c WHERE c.id = k.conversation AND c.settled < k.seq) AS dead
      FROM cursors k WHERE (user_id, slot, conversation) > (?, ?, ?) ORDER BY user_id, slot, conversation LIMIT ?`,
   );
   const forget = file.prepare<unknown, [number, string, number]>(

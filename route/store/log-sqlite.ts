@@ -1,21 +1,25 @@
-import { parseConversation } from "../../proto/conversation.ts";
 import { withSeq } from "../../proto/message.ts";
+import type { JournalEntry } from "./journal-sqlite.ts";
 import type { Appended, Draft, Log, PageLimit, Stored } from "./log.ts";
+import { type Place, Places } from "./places-sqlite.ts";
+import { RecentMessages, retryKey } from "./recent-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
-
-interface Place {
-  id: number;
-  head: number;
-}
 
 interface MessageRow {
   seq: number;
   bytes: Uint8Array;
 }
 
-export function sqliteLog(file: SqliteFile): Log {
-  const append = prepareAppend(file);
-  const find = file.prepare<Place, [string]>("SELECT id, head FROM conversations WHERE name = ?");
+export interface SqliteLog extends Log {
+  /** Moves all that is recent to its table, as far as there is room. Else it is done in the background, or never before a close. */
+  settleNow(): void;
+}
+
+export function sqliteLog(file: SqliteFile): SqliteLog {
+  const places = new Places(file);
+  const recent = new RecentMessages(file);
+  recent.recover(places);
+  const append = prepareAppend(file, places, recent);
   const following = file.prepare<MessageRow, [number, number, number]>(
     "SELECT seq, bytes FROM messages WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?",
   );
@@ -27,10 +31,8 @@ export function sqliteLog(file: SqliteFile): Log {
      JOIN messages m ON m.id = k.id JOIN conversations c ON c.id = m.conversation
      WHERE k.at < ? ORDER BY k.at, k.id LIMIT ?`,
   );
-  const unmark = file.prepare<unknown, [string, number]>(
-    `DELETE FROM marks WHERE (at, id) IN (
-       SELECT m.at, m.id FROM messages m
-       WHERE m.conversation = (SELECT id FROM conversations WHERE name = ?) AND m.seq = ?)`,
+  const unmark = file.prepare<unknown, [number, number]>(
+    "DELETE FROM marks WHERE (at, id) IN (SELECT at, id FROM messages WHERE conversation = ? AND seq = ?)",
   );
   const oldest = "FROM messages WHERE at < ? ORDER BY at, id LIMIT ?";
   const trimMarks = file.prepare<unknown, [number, number]>(
@@ -40,84 +42,114 @@ export function sqliteLog(file: SqliteFile): Log {
     `DELETE FROM messages WHERE id IN (SELECT id ${oldest})`,
   );
 
+  function* after(place: Place, seq: number, limit: number): Iterable<MessageRow> {
+    if (seq < place.settled) yield* following.iterate(place.id, seq, limit);
+    for (let i = Math.max(0, seq - place.settled); i < place.recent.length; i++) yield place.recent[i]!;
+  }
+
+  function* before(place: Place, seq: number, limit: number): Iterable<MessageRow> {
+    for (let i = Math.min(place.recent.length, seq - place.settled - 1) - 1; i >= 0; i--)
+      yield place.recent[i]!;
+    if (place.settled > 0) yield* preceding.iterate(place.id, Math.min(seq, place.settled + 1), limit);
+  }
+
   return {
-    append: async (drafts) => (drafts.length === 0 ? [] : file.durably(() => append(drafts))),
-    read: (conversation, after, limit) =>
+    async append(drafts) {
+      if (drafts.length === 0) return [];
+      await recent.room();
+      return append(drafts);
+    },
+    read: (conversation, seq, limit) =>
       file.read(() => {
-        const { id, head } = find.get(conversation) ?? { id: 0, head: 0 };
-        const { page, more } = take(following.iterate(id, after, limit.messages + 1), limit);
-        const through = more ? page.at(-1)!.seq : Math.max(after, head);
-        return { after, through, head, messages: page.map((row) => ({ conversation, ...row })) };
+        const place = places.find(conversation) ?? NOWHERE;
+        const { page, more } = take(after(place, seq, limit.messages + 1), limit);
+        const through = more ? page.at(-1)!.seq : Math.max(seq, place.head);
+        return { after: seq, through, head: place.head, messages: page.map(stored(conversation)) };
       }),
-    history: (conversation, before, limit) =>
+    history: (conversation, seq, limit) =>
       file.read(() => {
-        const id = find.get(conversation)?.id ?? 0;
-        const rows = preceding.iterate(id, Math.min(before, Number.MAX_SAFE_INTEGER), limit.messages);
-        return take(rows, limit)
-          .page.reverse()
-          .map((row) => ({ conversation, ...row }));
+        const place = places.find(conversation) ?? NOWHERE;
+        const rows = before(place, Math.min(seq, Number.MAX_SAFE_INTEGER), limit.messages);
+        return take(rows, limit).page.reverse().map(stored(conversation));
       }),
-    head: (conversation) => file.read(() => find.get(conversation)?.head ?? 0),
+    head: (conversation) => file.read(() => places.find(conversation)?.head ?? 0),
     // Ids rise with the seqs of a conversation, and unlike `at` never step back with a clock.
     unpushed: (at, limit) =>
-      file.read(() =>
-        unpushed
-          .all(at, limit)
-          .sort((a, b) => a.id - b.id)
-          .map(({ conversation, seq, bytes }) => ({ conversation, seq, bytes })),
-      ),
-    pushed: async (messages) => {
-      if (messages.length === 0) return;
+      file.read(() => {
+        const settled = unpushed.all(at, limit).sort((a, b) => a.id - b.id);
+        const held = recent.marked(at, limit - settled.length);
+        return [
+          ...settled.map((message) => stored(message.conversation)(message)),
+          ...held.map((message) => stored(message.place.name)(message)),
+        ];
+      }),
+    async pushed(messages) {
+      const settled = messages.flatMap(({ conversation, seq }) => {
+        const place = places.find(conversation);
+        return !place || recent.push(place, seq) ? [] : [{ id: place.id, seq }];
+      });
+      if (settled.length === 0) return;
       await file.write(() => {
-        for (const { conversation, seq } of messages) unmark.run(conversation, seq);
+        for (const { id, seq } of settled) unmark.run(id, seq);
       });
     },
-    trim: (at, limit) =>
-      file.write(() => {
+    async trim(at, limit) {
+      if (recent.holds(at)) await recent.settle();
+      return file.write(() => {
         trimMarks.run(at, limit);
         return trim.run(at, limit).changes;
-      }),
+      });
+    },
+    settleNow: () => recent.settleNow(),
   };
 }
 
-function prepareAppend(file: SqliteFile): (drafts: readonly Draft[]) => Appended[] {
-  const find = file.prepare<Place, [string]>("SELECT id, head FROM conversations WHERE name = ?");
-  const make = file.prepare<Place, [string, number | null, number | null]>(
-    "INSERT INTO conversations (name, head, low, high) VALUES (?, 0, ?, ?) RETURNING id, head",
-  );
-  const move = file.prepare<unknown, [number, number]>("UPDATE conversations SET head = ? WHERE id = ?");
-  const insert = file.prepare<unknown, [number, number, number, string, number, Uint8Array]>(
-    `INSERT INTO messages (conversation, seq, sender_id, message_id, at, bytes) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT (conversation, sender_id, message_id) DO NOTHING`,
-  );
-  const first = file.prepare<{ seq: number; at: number }, [number, number, string]>(
+const NOWHERE: Place = { id: 0, name: "", head: 0, settled: 0, recent: [] };
+
+function prepareAppend(file: SqliteFile, places: Places, recent: RecentMessages) {
+  const settled = file.prepare<{ seq: number; at: number }, [number, number, string]>(
     "SELECT seq, at FROM messages WHERE conversation = ? AND sender_id = ? AND message_id = ?",
   );
-  const mark = file.prepare<unknown, [number, number]>("INSERT INTO marks (at, id) VALUES (?, ?)");
+  const move = file.prepare<unknown, [number, number]>("UPDATE conversations SET head = ? WHERE id = ?");
 
-  function open(name: string): Place {
-    const found = find.get(name);
-    if (found) return found;
-    const kind = parseConversation(name);
-    return kind.kind === "p2p" ? make.get(name, kind.low, kind.high)! : make.get(name, null, null)!;
-  }
-
-  return (drafts) => {
-    const places = new Map<string, Place>();
-    const moved = new Set<Place>();
-    const appended = drafts.map(({ conversation, senderId, messageId, at, bytes }): Appended => {
-      const place = places.getOrInsertComputed(conversation, open);
-      const seq = place.head + 1;
-      const row = insert.run(place.id, seq, senderId, messageId, at, withSeq(bytes, seq));
-      if (row.changes === 0) return { ...first.get(place.id, senderId, messageId)!, retry: true };
-      mark.run(at, Number(row.lastInsertRowid));
-      place.head = seq;
-      moved.add(place);
-      return { seq, at, retry: false };
+  return (drafts: readonly Draft[]): Appended[] => {
+    const touched = new Map<string, { place: Place; head: number }>();
+    const fresh = new Map<string, { place: Place; entry: JournalEntry }>();
+    // Nothing is changed but the file before the transaction stands.
+    const { appended, row } = file.durablyNow(() => {
+      const appended = drafts.map((draft): Appended => {
+        const { conversation, senderId, messageId, at, bytes } = draft;
+        const its = touched.getOrInsertComputed(conversation, () => {
+          const place = places.open(conversation);
+          return { place, head: place.head };
+        });
+        const { place } = its;
+        const key = retryKey(place.id, senderId, messageId);
+        const first =
+          fresh.get(key)?.entry ??
+          recent.find(key) ??
+          (place.settled > 0 ? settled.get(place.id, senderId, messageId) : null);
+        if (first) return { seq: first.seq, at: first.at, retry: true };
+        const seq = ++its.head;
+        const entry = { conversation: place.id, seq, senderId, messageId, at, bytes: withSeq(bytes, seq) };
+        fresh.set(key, { place, entry });
+        return { seq, at, retry: false };
+      });
+      for (const { place, head } of touched.values()) if (head > place.head) move.run(head, place.id);
+      const entries = Array.from(fresh.values(), ({ entry }) => entry);
+      return { appended, row: entries.length > 0 ? recent.write(entries) : null };
     });
-    for (const { id, head } of moved) move.run(head, id);
+    for (const { place, head } of touched.values()) {
+      place.head = head;
+      places.remember(place);
+    }
+    if (row !== null) recent.keep(row, fresh);
     return appended;
   };
+}
+
+function stored(conversation: string): (row: MessageRow) => Stored {
+  return ({ seq, bytes }) => ({ conversation, seq, bytes });
 }
 
 /** As many rows as the limit allows, at least one; `more`: there was one too many. */

@@ -8,11 +8,11 @@ import { ensureSchema } from "./sqlite-schema.ts";
 
 export const MEMORY = ":memory:";
 
-/** How long a call waits for another process that writes to the same file. */
+/** How long an opening waits for the process that has the file: the one before, on its way out. */
 const BUSY_TIMEOUT_MS = 2000;
 const CACHE_KIB = 32 * 1024;
 /** Pages in the write-ahead log before they are moved to their places: the more, the fewer moves of the same page. */
-const CHECKPOINT_PAGES = 4000;
+const CHECKPOINT_PAGES = 16_000;
 /** What the write-ahead log is cut back to after a burst. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
 /** While something is wrong, `trouble()` tries to write this much, this often. */
@@ -29,8 +29,8 @@ const FAILURES = new Set([3, BUSY, 6, 7, 8, 10, CORRUPT, 13, 14, 15, NOT_A_DATAB
 type Durability = "FULL" | "NORMAL";
 
 /**
- * One connection, since all calls of a process take turns anyway: of two, each commit of one would make the other
- * drop its whole cache. Durability is switched between transactions instead.
+ * One connection of one process, which has the file to itself: what it knows in memory is never behind the file.
+ * Durability is switched between transactions.
  */
 export class SqliteFile {
   readonly #db: Database;
@@ -65,11 +65,21 @@ export class SqliteFile {
 
   /** Runs `work` in a transaction that is on the disk, not only with the kernel, before this resolves. */
   async durably<T>(work: () => T): Promise<T> {
+    return this.durablyNow(work);
+  }
+
+  /** The same, for one who has to go on before anything else happens. */
+  durablyNow<T>(work: () => T): T {
     return this.#write(work, "FULL");
   }
 
   /** Runs `work` in a transaction that outlives the process at once, and a power cut once a later `durably` has resolved. */
   async write<T>(work: () => T): Promise<T> {
+    return this.#write(work, "NORMAL");
+  }
+
+  /** The same, for one who has to go on before anything else happens. */
+  writeNow<T>(work: () => T): T {
     return this.#write(work, "NORMAL");
   }
 
@@ -154,7 +164,7 @@ function open(name: string): Database {
   try {
     if (file !== MEMORY) makeFile(file);
     db = new Database(file, { readwrite: true, strict: true });
-    db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA locking_mode = EXCLUSIVE`);
     const mode = db.query<{ journal_mode: string }, []>("PRAGMA journal_mode = WAL").get()!.journal_mode;
     if (file !== MEMORY && mode !== "wal") {
       throw new Error(`the file system does not support a write-ahead log (journal mode ${mode})`);
@@ -167,7 +177,7 @@ function open(name: string): Database {
   } catch (error) {
     db?.close();
     if (error instanceof ConfigError) throw error;
-    const text = (error as Error).message;
+    const text = isBusy(error) ? "another process uses it" : (error as Error).message;
     throw new ConfigError(`CIM_STORE, CIM_DATA: cannot use ${name}: ${text}`, { cause: error });
   }
 }
@@ -181,4 +191,8 @@ function makeFile(file: string): void {
 
 function isFailure(error: unknown): error is SQLiteError & { code: string } {
   return error instanceof SQLiteError && FAILURES.has(error.errno & 0xff);
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && (error.errno & 0xff) === BUSY;
 }

@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { ConfigError } from "../../common/config.ts";
 
 /** The version of the tables below, kept in the file as user_version. A change raises it and says how to get there. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** "CIM\1" in the file's header, so that a database of something else is not written to. */
 const APPLICATION_ID = 0x43494d01;
@@ -10,6 +10,10 @@ const APPLICATION_ID = 0x43494d01;
 // Messages stand in the order of their acceptance (a rowid table), so that a batch fills a few pages however many
 // conversations it touches; `place` and `retry` find them. In a table keyed (conversation, seq) every message dirties
 // a page of its own: measured a third slower in batches of 100 over 1,000 conversations, and as fast over 100,000.
+//
+// New messages are rows of `journal` first, a batch a row, and settle in `messages` later (recent-sqlite.ts): those of
+// a conversation up to its `settled` have. `pushed` is the last row before which nothing is marked as to be pushed; of
+// what has settled, `marks` says so.
 //
 // Conversations are never deleted: `head` is where seqs go on. `low` and `high` are the members of a private one.
 // A row of `slots` says that a device was here; `everyone` is its cursor of the conversation of all, null without.
@@ -41,7 +45,8 @@ CREATE TABLE conversations (
   name TEXT NOT NULL UNIQUE,
   head INTEGER NOT NULL,
   low INTEGER,
-  high INTEGER
+  high INTEGER,
+  settled INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX conversations_low ON conversations (low, name) WHERE low IS NOT NULL;
 CREATE INDEX conversations_high ON conversations (high, name) WHERE high IS NOT NULL;
@@ -57,6 +62,11 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX place ON messages (conversation, seq);
 CREATE UNIQUE INDEX retry ON messages (conversation, sender_id, message_id);
 CREATE INDEX messages_at ON messages (at);
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pushed INTEGER NOT NULL,
+  entries BLOB NOT NULL
+) STRICT;
 CREATE TABLE marks (
   at INTEGER NOT NULL,
   id INTEGER NOT NULL,
@@ -82,8 +92,18 @@ CREATE TABLE room (
 ) STRICT;
 `;
 
+const FROM_VERSION_1 = `
+ALTER TABLE conversations ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
+UPDATE conversations SET settled = head;
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pushed INTEGER NOT NULL,
+  entries BLOB NOT NULL
+) STRICT;
+`;
+
 /**
- * Makes the tables in an empty database; leaves those of this version alone.
+ * Makes the tables in an empty database, brings those of an older version up to date, leaves those of this version alone.
  * @throws ConfigError for a database of something else, or of a CIM newer than this one
  */
 export function ensureSchema(db: Database, file: string): void {
@@ -91,6 +111,11 @@ export function ensureSchema(db: Database, file: string): void {
   db.transaction(() => {
     const version = pragma(db, "user_version");
     if (version === SCHEMA_VERSION && pragma(db, "application_id") === APPLICATION_ID) return;
+    if (version === 1 && pragma(db, "application_id") === APPLICATION_ID) {
+      db.run(FROM_VERSION_1);
+      db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+      return;
+    }
     const tables = db.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()!.n;
     if (pragma(db, "application_id") === APPLICATION_ID) {
       throw new ConfigError(

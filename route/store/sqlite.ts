@@ -1,7 +1,7 @@
 import { sqliteAccounts } from "./accounts-sqlite.ts";
 import { sqliteCursors } from "./cursors-sqlite.ts";
 import { memoryLocks } from "./locks-memory.ts";
-import { sqliteLog } from "./log-sqlite.ts";
+import { type SqliteLog, sqliteLog } from "./log-sqlite.ts";
 import { sqliteSessions } from "./sessions-sqlite.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import type { Store } from "./store.ts";
@@ -11,16 +11,20 @@ import { memoryThrottle } from "./throttle-memory.ts";
  * The embedded engine: everything in one file, or with ":memory:" in none.
  * @throws ConfigError, in one line, when the file cannot be used
  */
-export async function openSqlite(name: string): Promise<Store> {
+export async function openSqlite(name: string): Promise<Store & { log: SqliteLog }> {
   const file = new SqliteFile(name);
+  const log = sqliteLog(file);
   return {
     accounts: sqliteAccounts(file),
     sessions: sqliteSessions(file),
-    log: sqliteLog(file),
+    log,
     cursors: sqliteCursors(file),
     throttle: memoryThrottle(),
     locks: memoryLocks(),
     trouble: () => file.trouble(),
-    close: async () => file.close(),
+    close: async () => {
+      log.settleNow();
+      file.close();
+    },
   };
 }

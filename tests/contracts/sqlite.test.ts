@@ -19,7 +19,21 @@ let files = 0;
 const engines: [string, () => Promise<Store>][] = [
   ["a SQLite file", () => openSqlite(join(directory, `${++files}.db`))],
   ["SQLite in memory", () => openSqlite(":memory:")],
+  ["SQLite whose messages settle at once", openSettling],
 ];
+
+/** As late after each message as it may be: nothing of the log is in memory any more. */
+async function openSettling(): Promise<Store> {
+  const store = await openSqlite(":memory:");
+  const { log } = store;
+  const append: Store["log"]["append"] = async (drafts) => {
+    const appended = await log.append(drafts);
+    log.settleNow();
+    return appended;
+  };
+  return { ...store, log: { ...log, append } };
+}
+
 for (const [name, open] of engines) {
   for (const contract of [
     accountsContract,

@@ -49,31 +49,48 @@ test("what was kept is there when the file is opened again, and ids and seqs go 
   await second.close();
 });
 
-test("two processes may share a file: each finds what the other did", async () => {
+test("a file that another process uses is refused, until that one is gone", async () => {
   const file = join(directory, "cim.db");
-  const stores = await Promise.all([openSqlite(file), openSqlite(file)]);
-  const append = (store: number, messageId: string) =>
-    stores[store]!.log.append([
-      { conversation: "all", senderId: 1, messageId, at: 1, bytes: new Uint8Array() },
-    ]);
-  expect([await append(0, "a"), await append(1, "a"), await append(1, "b"), await append(0, "c")]).toEqual([
-    [{ seq: 1, at: 1, retry: false }],
-    [{ seq: 1, at: 1, retry: true }],
-    [{ seq: 2, at: 1, retry: false }],
-    [{ seq: 3, at: 1, retry: false }],
+  const first = await openSqlite(file);
+  expect(await refusal(file)).toBe(`CIM_STORE, CIM_DATA: cannot use ${file}: another process uses it`);
+  await first.close();
+  await (await openSqlite(file)).close();
+});
+
+test("what an earlier version made is brought up to date: messages, marks and retries", async () => {
+  const file = join(directory, "cim.db");
+  const draft = { conversation: "all", senderId: 1, messageId: "a", at: 1, bytes: new Uint8Array([1]) };
+  const store = await openSqlite(file);
+  await store.log.append([draft]);
+  await store.close();
+  const older = new Database(file);
+  older.run("DROP TABLE journal; ALTER TABLE conversations DROP COLUMN settled; PRAGMA user_version = 1");
+  older.close();
+  const later = await openSqlite(file);
+  expect([
+    await later.log.append([draft, { ...draft, messageId: "b" }]),
+    (await later.log.unpushed(2, 10)).map(({ seq }) => seq),
+    (await later.log.read("all", 0, { messages: 10, bytes: 1000 })).messages.map(({ seq }) => seq),
+  ]).toEqual([
+    [
+      { seq: 1, at: 1, retry: true },
+      { seq: 2, at: 1, retry: false },
+    ],
+    [1, 2],
+    [1, 2],
   ]);
-  for (const store of stores) await store.close();
+  await later.close();
 });
 
 test("the file, its log and the directory made for it are for this user's eyes", async () => {
   const file = join(directory, "new", "data", "cim.db");
   const store = await openSqlite(file);
   await store.accounts.register("zhangsan", "hash");
-  const modes = [join(directory, "new", "data"), file, `${file}-wal`, `${file}-shm`].map((path) =>
+  const modes = [join(directory, "new", "data"), file, `${file}-wal`].map((path) =>
     (statSync(path).mode & 0o777).toString(8),
   );
   await store.close();
-  expect(modes).toEqual(["700", "600", "600", "600"]);
+  expect(modes).toEqual(["700", "600", "600"]);
 });
 
 test("a file that others could read is closed to them", async () => {

@@ -1,15 +1,41 @@
 /** Messages are encoded once and then only passed on: here is all that is done to their bytes. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { delimit, varintSize, writeVarint } from "./frame.ts";
 import { Command, type Message, MessageSchema } from "./gen/cim_pb.ts";
+import { WireWriter } from "./wire.ts";
 
 const SEQ_TAG = 15 << 3; // Message.seq, a varint
 const CMD_TAG = 3 << 3; // Frame.cmd, a varint
 const MESSAGE_TAG = (19 << 3) | 2; // Frame.message, length-delimited: two bytes as a varint
 
+/** What a message says. A text that came as UTF-8 may stay it. */
+export type Content = { case: "text"; value: string | Uint8Array } | { case: "data"; value: Uint8Array };
+
 /** A message before it has its place in the conversation. */
-export function encodeMessage(message: Parameters<typeof create<typeof MessageSchema>>[1]): Uint8Array {
-  return toBinary(MessageSchema, create(MessageSchema, message));
+export interface Unplaced {
+  conversation: string;
+  messageId: string;
+  senderId: number;
+  senderName: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  content: Content;
+}
+
+const encoder = new TextEncoder();
+const writer = new WireWriter();
+
+/** By hand: MessageSchema says the same. */
+export function encodeMessage(message: Unplaced): Uint8Array<ArrayBuffer> {
+  const { content } = message;
+  writer.text(1, message.conversation);
+  writer.text(2, message.messageId);
+  writer.number(3, message.senderId);
+  writer.text(4, message.senderName);
+  writer.number(5, message.at);
+  const value = typeof content.value === "string" ? encoder.encode(content.value) : content.value;
+  writer.element(content.case === "text" ? 6 : 7, value);
+  return writer.take();
 }
 
 export function decodeMessage(bytes: Uint8Array): Message {

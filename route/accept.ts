@@ -2,9 +2,10 @@
 import { Batcher } from "../common/batch.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
 import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../proto/frame.ts";
-import { encodeMessage, withSeq } from "../proto/message.ts";
+import { type Content, encodeMessage, withSeq } from "../proto/message.ts";
+import type { Outgoing } from "../proto/send.ts";
 import { CimError, type StatusName } from "../proto/status.ts";
-import type { Deliver, Delivery } from "./deliver.ts";
+import type { Deliver, Outbound } from "./deliver.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Appended, Draft, Log } from "./store/log.ts";
 
@@ -13,14 +14,6 @@ export interface Sender {
   userName: string;
   /** The session that sends; "" for none (a backend, a CIM v2 peer). */
   sessionId: string;
-}
-
-export type Content = { case: "text"; value: string } | { case: "data"; value: Uint8Array };
-
-export interface Outgoing {
-  conversation: string;
-  messageId: string;
-  content: Content;
 }
 
 /** SUCCESS, or RECEIVER_OFFLINE: it is in the log, as `seq`. Any other status: it is not, and `detail` says why. */
@@ -35,8 +28,8 @@ export interface Receipt {
 export interface AcceptParts {
   log: Log;
   deliver: Pick<Deliver, "push">;
-  /** Whether this account exists. */
-  knows: (userId: number) => Promise<boolean>;
+  /** Which of these accounts exist. */
+  known: (userIds: readonly number[]) => Promise<ReadonlySet<number>>;
   rates: RateLimit;
   now?: () => number;
 }
@@ -44,6 +37,8 @@ export interface AcceptParts {
 interface Entry {
   draft: Draft;
   sessionId: string;
+  /** Null: everyone. */
+  receiverId: number | null;
 }
 
 /** Where a message stands, and whether a receiver is online. */
@@ -51,22 +46,19 @@ interface Accepted extends Appended {
   online: boolean;
 }
 
-const APPEND_LIMIT = { maxItems: 2000, maxBytes: 4 * 1024 * 1024 };
+/** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
+const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024 };
 
 const encoder = new TextEncoder();
 
 export class Accept {
   readonly #parts: AcceptParts;
   // One append under way at a time: messages are pushed in the order in which they were stored.
-  readonly #appends: Batcher<Entry, Accepted>;
+  readonly #appends: Batcher<Entry[], Accepted[]>;
 
   constructor(parts: AcceptParts) {
     this.#parts = parts;
-    this.#appends = new Batcher(
-      (entries) => this.#append(entries),
-      (entry) => entry.draft.bytes.length,
-      APPEND_LIMIT,
-    );
+    this.#appends = new Batcher((groups) => this.#append(groups), bytesOf, APPEND_LIMIT);
   }
 
   /**
@@ -75,67 +67,95 @@ export class Accept {
    * @param limited whether the sender's rate is limited
    */
   async send(sender: Sender, messages: readonly Outgoing[], limited = true): Promise<Receipt[]> {
-    const checks = await Promise.all(messages.map((message) => this.#check(sender, message)));
+    const receivers = messages.map((message) => attempt(() => check(sender, message)));
+    const known = await this.#parts.known(receivers.filter((receiver) => typeof receiver === "number"));
+    const entries: Entry[] = [];
     let stop: CimError | null = null;
-    const results = messages.map((message, i): Promise<Accepted> | CimError => {
-      const refusal = stop ?? checks[i] ?? (limited ? this.#parts.rates.take(sender.userId) : null);
-      if (refusal === null) return this.#appends.add(this.#entry(sender, message));
-      if (refusal.retry) stop = refusal;
+    const refusals = messages.map((message, i): CimError | null => {
+      const receiver = receivers[i]!;
+      const refusal =
+        stop ?? refusalOf(receiver, known) ?? (limited ? this.#parts.rates.take(sender.userId) : null);
+      if (refusal === null) entries.push(this.#entry(sender, message, receiver as number | null));
+      else if (refusal.retry) stop = refusal;
       return refusal;
     });
-    return Promise.all(results.map((result, i) => receipt(messages[i]!.messageId, result)));
+    const accepted = await this.#accepted(entries);
+    let next = 0;
+    return messages.map(({ messageId }, i) => receipt(messageId, refusals[i] ?? accepted(next++)));
   }
 
-  async #check(sender: Sender, message: Outgoing): Promise<CimError | null> {
+  /** What became of each entry: all of a group stand, or none does. */
+  async #accepted(entries: Entry[]): Promise<(i: number) => Accepted | CimError> {
+    if (entries.length === 0) return () => new CimError("FAILURE");
     try {
-      checkMessageId(message.messageId);
-      checkContent(message.content);
-      await this.#checkConversation(sender, message.conversation);
-      return null;
+      const accepted = await this.#appends.add(entries);
+      return (i) => accepted[i]!;
     } catch (error) {
-      if (error instanceof CimError) return error;
-      throw error;
+      if (!(error instanceof CimError)) throw error;
+      return () => error;
     }
   }
 
-  async #checkConversation(sender: Sender, name: string): Promise<void> {
-    const conversation = parseConversation(name);
-    if (conversation.kind === "all") return;
-    const peer = peerOf(conversation, sender.userId);
-    if (peer === null) throw new CimError("FORBIDDEN", `user ${sender.userId} is not part of ${name}`);
-    if (!(await this.#parts.knows(peer)))
-      throw new CimError("INVALID", `receiver ${peer}: there is no such account`);
-  }
-
-  #entry(sender: Sender, message: Outgoing): Entry {
+  #entry(sender: Sender, message: Outgoing, receiverId: number | null): Entry {
     const { conversation, messageId, content } = message;
+    const { userId: senderId, userName: senderName, sessionId } = sender;
     const at = (this.#parts.now ?? Date.now)();
-    const bytes = encodeMessage({
-      conversation,
-      messageId,
-      senderId: BigInt(sender.userId),
-      senderName: sender.userName,
-      at: BigInt(at),
-      content: content as { case: "text"; value: string },
-    });
-    return {
-      draft: { conversation, senderId: sender.userId, messageId, at, bytes },
-      sessionId: sender.sessionId,
-    };
+    const bytes = encodeMessage({ conversation, messageId, senderId, senderName, at, content });
+    return { draft: { conversation, senderId, messageId, at, bytes }, sessionId, receiverId };
   }
 
-  async #append(entries: Entry[]): Promise<Accepted[]> {
+  async #append(groups: Entry[][]): Promise<Accepted[][]> {
+    const entries = groups.flat();
     const appended = await this.#parts.log.append(entries.map((entry) => entry.draft));
-    const deliveries = appended.map((place, i) => delivery(entries[i]!, place));
+    const outbound = appended.map((place, i) => toPush(entries[i]!, place));
     // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it.
-    const online = await this.#parts.deliver.push(deliveries).catch(() => deliveries.map(() => true));
-    return appended.map((place, i) => ({ ...place, online: online[i]! }));
+    const online = await this.#parts.deliver.push(outbound).catch(() => outbound.map(() => true));
+    let next = 0;
+    return groups.map((group) =>
+      group.map((): Accepted => {
+        const { seq, at, retry } = appended[next]!;
+        return { seq, at, retry, online: online[next++]! };
+      }),
+    );
   }
+}
+
+function bytesOf(entries: Entry[]): number {
+  let bytes = 0;
+  for (const { draft } of entries) bytes += draft.bytes.length;
+  return bytes;
+}
+
+/** Answers the account it is for, or null for everyone. @throws CimError INVALID, FORBIDDEN */
+function check(sender: Sender, { conversation: name, messageId, content }: Outgoing): number | null {
+  checkMessageId(messageId);
+  checkContent(content);
+  const conversation = parseConversation(name);
+  if (conversation.kind === "all") return null;
+  const peer = peerOf(conversation, sender.userId);
+  if (peer === null) throw new CimError("FORBIDDEN", `user ${sender.userId} is not part of ${name}`);
+  return peer;
+}
+
+function attempt<T>(work: () => T): T | CimError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CimError) return error;
+    throw error;
+  }
+}
+
+function refusalOf(receiver: number | null | CimError, known: ReadonlySet<number>): CimError | null {
+  if (receiver instanceof CimError) return receiver;
+  if (receiver === null || known.has(receiver)) return null;
+  return new CimError("INVALID", `receiver ${receiver}: there is no such account`);
 }
 
 /** @throws CimError INVALID */
 export function checkMessageId(messageId: string): void {
-  const length = [...messageId].length;
+  // No text has more characters than UTF-16 units.
+  const length = messageId.length > MAX_MESSAGE_ID_LENGTH ? [...messageId].length : messageId.length;
   if (length < 1 || length > MAX_MESSAGE_ID_LENGTH || !messageId.isWellFormed()) {
     throw new CimError("INVALID", `messageId of ${length} characters: want 1 to ${MAX_MESSAGE_ID_LENGTH}`);
   }
@@ -143,7 +163,7 @@ export function checkMessageId(messageId: string): void {
 
 /** @throws CimError INVALID for content that is empty, too large, or text that is not well-formed Unicode */
 export function checkContent(content: Content): void {
-  if (content.case === "text" && !content.value.isWellFormed()) {
+  if (typeof content.value === "string" && !content.value.isWellFormed()) {
     throw new CimError("INVALID", "the text has a lone surrogate: want well-formed Unicode");
   }
   const bytes = sizeOf(content);
@@ -153,24 +173,20 @@ export function checkContent(content: Content): void {
 }
 
 // Encodes only a text that may be over the limit: no UTF-16 unit takes more than three bytes.
-function sizeOf({ case: kind, value }: Content): number {
-  return kind === "text" && value.length * 3 > MAX_CONTENT_BYTES
+function sizeOf({ value }: Content): number {
+  return typeof value === "string" && value.length * 3 > MAX_CONTENT_BYTES
     ? encoder.encode(value).length
     : value.length;
 }
 
-function delivery({ draft, sessionId }: Entry, { seq, retry }: Appended): Delivery {
+function toPush({ draft, sessionId, receiverId }: Entry, { seq, retry }: Appended): Outbound {
   const { conversation, senderId, bytes } = draft;
-  return { conversation, senderId, sessionId, seq, bytes: withSeq(bytes, seq), retry };
+  return { conversation, senderId, receiverId, sessionId, seq, bytes: withSeq(bytes, seq), retry };
 }
 
-async function receipt(messageId: string, result: Promise<Accepted> | CimError): Promise<Receipt> {
-  try {
-    if (result instanceof CimError) throw result;
-    const { seq, at, online } = await result;
-    return { messageId, status: online ? "SUCCESS" : "RECEIVER_OFFLINE", detail: "", seq, at };
-  } catch (error) {
-    if (!(error instanceof CimError)) throw error;
-    return { messageId, status: error.status, detail: error.message, seq: 0, at: 0 };
-  }
+function receipt(messageId: string, result: Accepted | CimError): Receipt {
+  if (result instanceof CimError)
+    return { messageId, status: result.status, detail: result.message, seq: 0, at: 0 };
+  const { seq, at, online } = result;
+  return { messageId, status: online ? "SUCCESS" : "RECEIVER_OFFLINE", detail: "", seq, at };
 }

@@ -78,9 +78,14 @@ export class Callers {
     return { userId, userName: known.userName, sessionId: "" };
   }
 
-  /** Whether there is an account of this id. */
-  async knows(userId: number): Promise<boolean> {
-    return (await this.#find(userId)) !== null;
+  /** Which of these ids are accounts'. */
+  async known(userIds: readonly number[]): Promise<ReadonlySet<number>> {
+    const known = new Set<number>();
+    const asked = new Set<number>();
+    for (const userId of userIds) (this.#known.has(userId) ? known : asked).add(userId);
+    if (asked.size > 0)
+      await Promise.all(Array.from(asked, async (id) => (await this.#find(id)) && known.add(id)));
+    return known;
   }
 
   #remembered(proof: string): Caller | null {

@@ -2,8 +2,9 @@
 import type { z } from "zod";
 import { ALL, p2p } from "../proto/conversation.ts";
 import { decodeMessage } from "../proto/message.ts";
+import type { Outgoing } from "../proto/send.ts";
 import { CimError, STATUS, type StatusName } from "../proto/status.ts";
-import type { Accept, Outgoing, Receipt } from "./accept.ts";
+import type { Accept, Receipt } from "./accept.ts";
 import type { Answers, Api, CallName } from "./api.ts";
 import { MAX_HISTORY, MAX_USERS } from "./api.ts";
 import type { Callers } from "./caller.ts";

@@ -8,6 +8,7 @@ import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import { addressOf, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
+import { encodeDelivery } from "../proto/downlink.ts";
 import { type DownlinkItem, DownlinkItemSchema, DownlinkSchema } from "../proto/gen/link_pb.ts";
 import { decodeMessage } from "../proto/message.ts";
 import type { GoodbyeReason } from "../proto/status.ts";
@@ -26,9 +27,10 @@ const INSIST_MS = 1000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const MAX_CALL_BYTES = 1024 * 1024;
 
-/** A stored message on its way, and the session it came from ("": none). */
-export interface Delivery extends Stored {
+/** A stored message on its way: whom it is for (null: everyone), and the session it came from ("": none). */
+export interface Outbound extends Stored {
   senderId: number;
+  receiverId: number | null;
   sessionId: string;
   /** It stood in the log before: it was pushed, or is marked, since then. Its bytes are not those in the log. */
   retry: boolean;
@@ -65,12 +67,20 @@ export interface Target {
   bootId: string;
 }
 
+/** What goes to one server together. */
+interface Parcel {
+  target: Target;
+  messages: Outbound[];
+  /** The encoded items. */
+  items: Uint8Array[];
+}
+
 export class Deliver {
   readonly #parts: DeliverParts;
-  readonly #queues = new Map<string, Batcher<DownlinkItem, Fate>>();
+  readonly #queues = new Map<string, Batcher<readonly Uint8Array[], Fate>>();
   // Messages this route is delivering, so that its own sweep leaves them alone.
-  readonly #underWay = new Set<string>();
-  readonly #unmark: Batcher<{ conversation: string; seq: number }, undefined>;
+  readonly #underWay = new Set<readonly Outbound[]>();
+  readonly #unmark: Batcher<readonly Outbound[], undefined>;
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
   readonly #sight = new Sight();
@@ -80,7 +90,7 @@ export class Deliver {
   constructor(parts: DeliverParts) {
     this.#parts = parts;
     this.#unmark = new Batcher(async (messages) => {
-      await parts.log.pushed(messages);
+      await parts.log.pushed(messages.flat());
       return messages.map(() => undefined);
     });
     this.#sweeper = setInterval(() => void this.sweep(), SWEEP_EVERY_MS);
@@ -92,16 +102,21 @@ export class Deliver {
    * Sends messages on their way, in the order given, and answers for each whether a receiver is online; it does not
    * wait for the servers.
    */
-  async push(messages: readonly Delivery[]): Promise<boolean[]> {
-    const fresh = messages.filter((message) => !message.retry);
-    for (const message of fresh) this.#underWay.add(keyOf(message));
-    const parties = messages.map((message) => this.#parties(message));
+  async push(messages: readonly Outbound[]): Promise<boolean[]> {
+    this.#underWay.add(messages);
     try {
-      const userIds = new Set(parties.flatMap((party) => party?.userIds ?? []));
-      const connected = await this.#parts.connected([...userIds]);
-      return messages.map((message, i) => this.#dispatch(message, parties[i]!, connected));
+      const connected = await this.#parts.connected([...this.#partiesOf(messages)]);
+      const parcels = new Map<string, Parcel>();
+      const targets = new Map<Outbound, number>();
+      const online = messages.map((message) =>
+        message.receiverId === null
+          ? this.#toEveryone(message, parcels, targets)
+          : this.#toParties(message, message.receiverId, connected, parcels, targets),
+      );
+      this.#dispatch(messages, parcels, targets);
+      return online;
     } catch (error) {
-      for (const message of fresh) this.#underWay.delete(keyOf(message));
+      this.#underWay.delete(messages);
       throw error;
     }
   }
@@ -136,12 +151,12 @@ export class Deliver {
     try {
       const before = (this.#parts.now ?? Date.now)() - TAKE_OVER_MS;
       const marked = await this.#parts.log.unpushed(before, SWEEP_LIMIT);
-      const left = marked.filter((message) => !this.#underWay.has(keyOf(message)));
+      if (marked.length === 0) return;
+      const underWay = new Set([...this.#underWay].flatMap((messages) => messages.map(keyOf)));
+      const left = marked.filter((message) => !underWay.has(keyOf(message)));
       if (left.length === 0) return;
       this.#parts.logger.info({ messages: left.length }, "taking up messages that were not pushed");
-      await this.push(
-        left.map((message) => ({ ...message, senderId: senderOf(message), sessionId: "", retry: false })),
-      );
+      await this.push(left.map(toOutbound));
     } catch (error) {
       this.#parts.logger.warn({ error: String(error) }, "cannot look for messages that were not pushed");
     } finally {
@@ -155,72 +170,131 @@ export class Deliver {
     for (const retry of this.#retries) clearTimeout(retry);
   }
 
-  /** Who takes part in a private message; null for one to everyone. */
-  #parties(message: Delivery): { receiverId: number; userIds: number[] } | null {
-    const conversation = parseConversation(message.conversation);
-    if (conversation.kind === "all") return null;
-    const receiverId = peerOf(conversation, message.senderId)!;
-    // Under `multi` the sender's other devices get it too; otherwise the sender has only the session it sends from.
-    const userIds = this.#parts.policy === "multi" ? [receiverId, message.senderId] : [receiverId];
-    return { receiverId, userIds };
+  #partiesOf(messages: readonly Outbound[]): Set<number> {
+    const userIds = new Set<number>();
+    for (const message of messages) for (const userId of this.#receivers(message)) userIds.add(userId);
+    return userIds;
   }
 
-  #dispatch(
-    message: Delivery,
-    party: { receiverId: number; userIds: number[] } | null,
+  /** None for a message to everyone. Under `multi` the sender's other devices get it too; else there are none. */
+  #receivers({ receiverId, senderId }: Outbound): number[] {
+    if (receiverId === null) return [];
+    return this.#isMulti ? [receiverId, senderId] : [receiverId];
+  }
+
+  get #isMulti(): boolean {
+    return this.#parts.policy === "multi";
+  }
+
+  /** Answers true: someone may be online. */
+  #toEveryone(message: Outbound, parcels: Map<string, Parcel>, targets: Map<Outbound, number>): boolean {
+    if (message.retry) return true;
+    const alive = this.#parts.servers.alive();
+    const item = this.#encode(message, []);
+    for (const server of alive) addTo(parcels, addressOf(server), server.bootId, message, item);
+    targets.set(message, alive.length);
+    // Only now: whoever is not among these lacks it.
+    this.#sight.saidToEveryone();
+    return true;
+  }
+
+  /** Answers whether the receiver is online. */
+  #toParties(
+    message: Outbound,
+    receiverId: number,
     connected: Map<number, Session[]>,
+    parcels: Map<string, Parcel>,
+    targets: Map<Outbound, number>,
   ): boolean {
-    if (party === null) {
-      if (message.retry) return true;
-      const item = this.#delivery(message, { everyone: true });
-      const targets = this.#parts.servers
-        .alive()
-        .map((server) => ({ address: addressOf(server), bootId: server.bootId }));
-      // Only now: whoever is not among these lacks it.
-      this.#sight.saidToEveryone();
-      this.#follow(
-        message,
-        targets.map((target) => this.#send(target, item)),
-      );
-      return true;
+    const userIds = this.#receivers(message);
+    let receiverOnline = false;
+    let item: Uint8Array | null = null;
+    let count = 0;
+    for (const userId of userIds) {
+      for (const session of this.#inSight(connected.get(userId) ?? [])) {
+        if (session.sessionId === message.sessionId) continue;
+        receiverOnline ||= userId === receiverId;
+        if (message.retry) continue;
+        item ??= this.#encode(message, userIds);
+        if (addTo(parcels, session.server, session.bootId, message, item)) count++;
+      }
     }
-    const others = party.userIds
-      .flatMap((userId) => connected.get(userId) ?? [])
-      .filter((session) => session.sessionId !== message.sessionId);
-    const sessions = this.#inSight(others);
-    const receiverOnline = sessions.some((session) => session.userId === party.receiverId);
-    if (message.retry) return receiverOnline;
-    const item = this.#delivery(message, { userIds: party.userIds.map(BigInt) });
-    this.#follow(
-      message,
-      targetsOf(sessions).map((target) => this.#send(target, item)),
-    );
+    if (!message.retry) targets.set(message, count);
     return receiverOnline;
   }
 
-  #delivery(message: Delivery, to: { everyone: true } | { userIds: bigint[] }): DownlinkItem {
-    const { bytes, conversation, seq, senderId, sessionId } = message;
-    const multi = this.#parts.policy === "multi";
-    const except = multi ? { exceptSessionId: sessionId } : { exceptUserId: BigInt(senderId) };
-    return downlink({
-      case: "delivery",
-      value: { message: bytes, conversation, seq: BigInt(seq), ...to, ...except },
+  #encode({ bytes, conversation, seq, senderId, sessionId }: Outbound, userIds: number[]): Uint8Array {
+    return encodeDelivery({
+      message: bytes,
+      conversation,
+      seq,
+      everyone: userIds.length === 0,
+      userIds,
+      exceptUserId: this.#isMulti ? 0 : senderId,
+      exceptSessionId: this.#isMulti ? sessionId : "",
     });
   }
 
-  // Nobody waits for this: a mark that cannot be taken off now comes back with the sweep.
-  #follow(message: Delivery, fates: Promise<Fate>[]): void {
-    void Promise.all(fates)
-      .then((all) => (all.includes("left") ? undefined : this.#unmark.add(message)))
-      .catch((error) => this.#parts.logger.warn({ error: String(error) }, "a delivered message stays marked"))
-      .finally(() => this.#underWay.delete(keyOf(message)));
+  /**
+   * Sends the parcels and takes the marks off: of each message when the last of its servers took it or is gone. Nobody
+   * waits for this: a mark that cannot be taken off now comes back with the sweep.
+   * @param targets for each message that is not a retry, how many servers it goes to
+   */
+  #dispatch(
+    messages: readonly Outbound[],
+    parcels: Map<string, Parcel>,
+    targets: Map<Outbound, number>,
+  ): void {
+    const settled = (some: readonly Outbound[], fate: Fate) => {
+      if (fate === "left") return;
+      const done = some.filter((message) => {
+        const left = targets.get(message)! - 1;
+        targets.set(message, left);
+        return left <= 0;
+      });
+      if (done.length > 0) this.#unmarked(done);
+    };
+    settled(
+      messages.filter((message) => targets.get(message) === 0),
+      "gone",
+    );
+    const all = Array.from(parcels.values(), (parcel) => this.#deliver(parcel, settled));
+    void Promise.all(all)
+      .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"))
+      .finally(() => this.#underWay.delete(messages));
+  }
+
+  async #deliver(
+    parcel: Parcel,
+    settled: (messages: readonly Outbound[], fate: Fate) => void,
+  ): Promise<void> {
+    const { target, messages, items } = parcel;
+    if (!isV2(target.bootId)) return settled(messages, await this.#post(target, items));
+    await Promise.all(
+      messages.map(async (message) =>
+        settled(
+          [message],
+          await this.#parts.v2Servers.take(target, toItem(message, this.#receivers(message))),
+        ),
+      ),
+    );
+  }
+
+  #unmarked(messages: readonly Outbound[]): void {
+    this.#unmark
+      .add(messages)
+      .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"));
   }
 
   #send(target: Target, item: DownlinkItem): Promise<Fate> {
     if (isV2(target.bootId)) return this.#parts.v2Servers.take(target, item);
+    return this.#post(target, [toBinary(DownlinkSchema, create(DownlinkSchema, { items: [item] }))]);
+  }
+
+  #post(target: Target, items: readonly Uint8Array[]): Promise<Fate> {
     const queue = this.#queue(target);
     if (queue.waiting.bytes > MAX_WAITING_BYTES) return Promise.resolve("left");
-    return queue.add(item);
+    return queue.add(items);
   }
 
   /** Sends again and again, until the server took it or is gone. */
@@ -239,7 +313,7 @@ export class Deliver {
   #inSight(sessions: readonly Session[]): Session[] {
     return sessions.filter(({ server, bootId }) => {
       if (this.#parts.servers.state(server, bootId) !== "gone") return true;
-      this.#sight.passedBy(targetKey({ address: server, bootId }));
+      this.#sight.passedBy(keyOfTarget(server, bootId));
       return false;
     });
   }
@@ -252,7 +326,7 @@ export class Deliver {
         // A CIM v2 server has no clients that could ask.
         .filter((server) => !isV2(server.bootId))
         .map((server) => ({ address: addressOf(server), bootId: server.bootId }))
-        .map((target) => [targetKey(target), target]),
+        .map((target) => [keyOfTarget(target.address, target.bootId), target]),
     );
     for (const { key, everything } of this.#sight.look(targets.keys())) {
       this.#parts.logger.info(
@@ -263,11 +337,11 @@ export class Deliver {
     }
   }
 
-  #queue(target: Target): Batcher<DownlinkItem, Fate> {
-    const key = targetKey(target);
+  #queue(target: Target): Batcher<readonly Uint8Array[], Fate> {
+    const key = keyOfTarget(target.address, target.bootId);
     const known = this.#queues.get(key);
     if (known) return known;
-    const queue = new Batcher((items: DownlinkItem[]) => this.#call(target, items), sizeOf, {
+    const queue = new Batcher((parcels: (readonly Uint8Array[])[]) => this.#call(target, parcels), sizeOf, {
       maxBytes: MAX_CALL_BYTES,
     });
     this.#queues.set(key, queue);
@@ -281,18 +355,19 @@ export class Deliver {
     }
   }
 
-  async #call(target: Target, items: DownlinkItem[]): Promise<Fate[]> {
-    const fate = await this.#post(target, items);
-    if (fate === "gone") this.#sight.passedBy(targetKey(target));
-    return items.map(() => fate);
+  async #call(target: Target, parcels: (readonly Uint8Array[])[]): Promise<Fate[]> {
+    const fate = await this.#handOver(target, parcels.flat());
+    if (fate === "gone") this.#sight.passedBy(keyOfTarget(target.address, target.bootId));
+    return parcels.map(() => fate);
   }
 
-  async #post(target: Target, items: DownlinkItem[]): Promise<Fate> {
+  async #handOver(target: Target, items: readonly Uint8Array[]): Promise<Fate> {
     const { servers, logger } = this.#parts;
     const server = servers.find(target.address, target.bootId);
     if (!server) return servers.state(target.address, target.bootId) === "gone" ? "gone" : "left";
     try {
-      await servers.post(server, toBinary(DownlinkSchema, create(DownlinkSchema, { items })));
+      // A Downlink is its items one after another.
+      await servers.post(server, concat(items));
       return "taken";
     } catch (error) {
       logger.warn(
@@ -304,23 +379,52 @@ export class Deliver {
   }
 }
 
-function targetKey({ address, bootId }: Target): string {
+function keyOfTarget(address: string, bootId: string): string {
   return `${address} ${bootId}`;
+}
+
+/** Answers false when the message goes there already. */
+function addTo(
+  parcels: Map<string, Parcel>,
+  address: string,
+  bootId: string,
+  message: Outbound,
+  item: Uint8Array,
+): boolean {
+  const key = keyOfTarget(address, bootId);
+  let parcel = parcels.get(key);
+  if (!parcel) {
+    parcel = { target: { address, bootId }, messages: [], items: [] };
+    parcels.set(key, parcel);
+  }
+  if (parcel.messages.at(-1) === message) return false;
+  parcel.messages.push(message);
+  parcel.items.push(item);
+  return true;
 }
 
 function keyOf(message: { conversation: string; seq: number }): string {
   return `${message.conversation} ${message.seq}`;
 }
 
-function senderOf(message: Stored): number {
-  return Number(decodeMessage(message.bytes).senderId);
+function toOutbound(message: Stored): Outbound {
+  const senderId = Number(decodeMessage(message.bytes).senderId);
+  const conversation = parseConversation(message.conversation);
+  const receiverId = conversation.kind === "all" ? null : peerOf(conversation, senderId);
+  return { ...message, senderId, receiverId, sessionId: "", retry: false };
+}
+
+/** As a CIM v2 server is handed it: only whom it is for (none: everyone) and where it stands count. */
+function toItem({ conversation, seq }: Outbound, userIds: readonly number[]): DownlinkItem {
+  const to = userIds.length === 0 ? { everyone: true } : { userIds: userIds.map(BigInt) };
+  return downlink({ case: "delivery", value: { conversation, seq: BigInt(seq), ...to } });
 }
 
 function targetsOf(sessions: readonly Session[]): Target[] {
   const targets = new Map(
     sessions
       .map(({ server, bootId }) => ({ address: server, bootId }))
-      .map((target) => [targetKey(target), target]),
+      .map((target) => [keyOfTarget(target.address, target.bootId), target]),
   );
   return [...targets.values()];
 }
@@ -331,6 +435,18 @@ function downlink(
   return create(DownlinkItemSchema, { body } as Parameters<typeof create<typeof DownlinkItemSchema>>[1]);
 }
 
-function sizeOf(item: DownlinkItem): number {
-  return item.body.case === "delivery" ? item.body.value.message.length + 64 : 64;
+function sizeOf(items: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const item of items) bytes += item.length;
+  return bytes;
+}
+
+function concat(items: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(sizeOf(items));
+  let at = 0;
+  for (const item of items) {
+    out.set(item, at);
+    at += item.length;
+  }
+  return out;
 }

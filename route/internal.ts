@@ -1,11 +1,10 @@
 /** What servers call: their clients' words in batches, and the leases of those who keep them here. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { Link } from "../common/link.ts";
 import type { ServerInstance } from "../common/registry/registry.ts";
 import type { Leases } from "../common/registry/route.ts";
-import { UplinkReplySchema, UplinkSchema } from "../proto/gen/link_pb.ts";
 import { CimError } from "../proto/status.ts";
+import { type Call, decodeCall, encodeResults } from "../proto/uplink.ts";
 import type { Metrics } from "./metrics.ts";
 import { check, readBody, readJson } from "./request.ts";
 import { limitedText, wholeNumber } from "./schemas.ts";
@@ -54,10 +53,10 @@ export function internalCalls(
 
   return {
     async uplink(request) {
-      const uplink = decodeUplink(await readBody(request, MAX_BODY_BYTES));
-      metrics.uplinked(uplink.items.length);
-      const reply = toBinary(UplinkReplySchema, await uplinks.handle(uplink));
-      return new Response(reply, { headers: { "content-type": "application/x-protobuf" } });
+      const call = decodeUplink(await readBody(request, MAX_BODY_BYTES));
+      metrics.uplinked(call.items.length);
+      const results = encodeResults(await uplinks.handle(call));
+      return new Response(results, { headers: { "content-type": "application/x-protobuf" } });
     },
 
     async announce(request) {
@@ -81,9 +80,9 @@ export function internalCalls(
   }
 }
 
-function decodeUplink(body: Uint8Array) {
+function decodeUplink(body: Uint8Array): Call {
   try {
-    return fromBinary(UplinkSchema, body);
+    return decodeCall(body);
   } catch (error) {
     throw new CimError("INVALID", `not an encoded Uplink: ${(error as Error).message}`, { cause: error });
   }

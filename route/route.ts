@@ -80,7 +80,7 @@ export function openRoute(options: RouteOptions): Route {
     logger,
   });
   const rates = new RateLimit(config.maxMessagesPerSecond);
-  const accept = new Accept({ log, deliver, knows: (userId) => callers.knows(userId), rates });
+  const accept = new Accept({ log, deliver, known: (userIds) => callers.known(userIds), rates });
   const sync = new SyncPages(log, cursors);
   const uplinks = new Uplinks({ presence, accept, cursors, sync, logger });
   const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });

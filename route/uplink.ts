@@ -1,17 +1,11 @@
 /** What servers say and ask in the name of their connections: one call, many items, answered one by one. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Logger } from "../common/logger.ts";
-import { type Ack, SendSchema, SentSchema, type Sync } from "../proto/gen/cim_pb.ts";
-import {
-  type Uplink,
-  type UplinkItem,
-  type UplinkReply,
-  UplinkReplySchema,
-  type UplinkResult,
-  UplinkResultSchema,
-} from "../proto/gen/link_pb.ts";
+import type { Ack, Sync } from "../proto/gen/cim_pb.ts";
+import { decodeSend, encodeSent, type WireReceipt } from "../proto/send.ts";
 import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
-import type { Accept, Outgoing, Receipt } from "./accept.ts";
+import { type Call, type Item, type Result, resultOf } from "../proto/uplink.ts";
+import { WireError } from "../proto/wire.ts";
+import type { Accept, Receipt } from "./accept.ts";
 import type { Admission, Presence } from "./presence.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session } from "./store/sessions.ts";
@@ -26,8 +20,8 @@ export interface UplinkParts {
   now?: () => number;
 }
 
-type Result = Parameters<typeof create<typeof UplinkResultSchema>>[1];
-type Origin = Pick<Uplink, "server" | "bootId">;
+type Origin = Pick<Call, "server" | "bootId">;
+type Answer = Partial<Result>;
 
 export class Uplinks {
   readonly #parts: UplinkParts;
@@ -40,30 +34,28 @@ export class Uplinks {
    * Acknowledgements first, since nothing depends on them; then who is there, in the order in which it happened;
    * then what those who are there send; and last what they ask for, so that they are told the newest.
    */
-  async handle(uplink: Uplink): Promise<UplinkReply> {
-    const results: UplinkResult[] = [];
+  async handle({ server, bootId, items }: Call): Promise<Result[]> {
+    const results: Result[] = [];
     const refused = new Map<string, GoodbyeReason>();
-    await this.#acknowledge(uplink.items, results);
-    await this.#settle(uplink.items, results, "presence", async (item) => {
-      const result = await this.#presence(uplink, item);
-      if (result?.goodbye) refused.set(item.sessionId, result.goodbye as GoodbyeReason);
+    await this.#acknowledge(items, results);
+    await this.#settle(items, results, "presence", async (item) => {
+      const result = await this.#presence({ server, bootId }, item);
+      if (result.goodbye) refused.set(item.sessionId, result.goodbye as GoodbyeReason);
       return result;
     });
-    await this.#settle(uplink.items, results, "send", (item) =>
-      this.#send(item, refused.get(item.sessionId)),
-    );
-    await this.#settle(uplink.items, results, "sync", (item) => this.#sync(item));
-    return create(UplinkReplySchema, { results });
+    await this.#settle(items, results, "send", (item) => this.#send(item, refused.get(item.sessionId)));
+    await this.#settle(items, results, "sync", (item) => this.#sync(item));
+    return results;
   }
 
   /** Answers all items of a kind: those of one user one after another, users side by side. */
   async #settle(
-    items: UplinkItem[],
-    results: UplinkResult[],
+    items: Item[],
+    results: Result[],
     kind: Kind,
-    answer: (item: UplinkItem) => Promise<Result>,
+    answer: (item: Item) => Promise<Answer>,
   ): Promise<void> {
-    const last = new Map<bigint, Promise<void>>();
+    const last = new Map<number, Promise<void>>();
     for (const [i, item] of items.entries()) {
       if (kindOf(item) !== kind) continue;
       const before = last.get(item.userId);
@@ -75,7 +67,7 @@ export class Uplinks {
     await Promise.all(last.values());
   }
 
-  async #acknowledge(items: UplinkItem[], results: UplinkResult[]): Promise<void> {
+  async #acknowledge(items: Item[], results: Result[]): Promise<void> {
     const acks = items.flatMap((item) =>
       item.body.case === "ack" ? cursorsOf(item, item.body.value, this.#parts.presence) : [],
     );
@@ -86,7 +78,7 @@ export class Uplinks {
     for (const [i, item] of items.entries()) if (kindOf(item) === "ack") results[i] = result;
   }
 
-  async #presence(origin: Origin, item: UplinkItem): Promise<Result> {
+  async #presence(origin: Origin, item: Item): Promise<Answer> {
     const { presence } = this.#parts;
     const session = this.#session(origin, item);
     switch (item.body.case) {
@@ -105,25 +97,23 @@ export class Uplinks {
     return {};
   }
 
-  async #send(item: UplinkItem, goodbye: GoodbyeReason | undefined): Promise<Result> {
-    const sender = { userId: Number(item.userId), userName: item.userName, sessionId: item.sessionId };
-    const messages = fromBinary(SendSchema, item.body.value as Uint8Array).messages.map(
-      ({ conversation, messageId, content }) => ({ conversation, messageId, content }) as Outgoing,
-    );
+  async #send(item: Item, goodbye: GoodbyeReason | undefined): Promise<Answer> {
+    const { userId, userName, sessionId } = item;
+    const messages = decodeSend(item.body.value as Uint8Array);
     const receipts = goodbye
       ? messages.map(({ messageId }) => refusal(messageId, goodbye))
-      : await this.#parts.accept.send(sender, messages.map(withContent));
-    return { sent: toBinary(SentSchema, create(SentSchema, { receipts: receipts.map(onWire) })) };
+      : await this.#parts.accept.send({ userId, userName, sessionId }, messages);
+    return { sent: encodeSent(receipts.map(onWire)) };
   }
 
-  async #sync(item: UplinkItem): Promise<Result> {
-    const reader = { userId: Number(item.userId), slot: this.#parts.presence.slotOf(item.device) };
+  async #sync(item: Item): Promise<Answer> {
+    const reader = { userId: item.userId, slot: this.#parts.presence.slotOf(item.device) };
     return { pages: await this.#parts.sync.pages(reader, item.body.value as Sync) };
   }
 
-  #session(origin: Origin, item: UplinkItem): Session {
+  #session(origin: Origin, item: Item): Session {
     return {
-      userId: Number(item.userId),
+      userId: item.userId,
       userName: item.userName,
       sessionId: item.sessionId,
       slot: this.#parts.presence.slotOf(item.device),
@@ -136,49 +126,45 @@ export class Uplinks {
   }
 
   // Each item fails alone: what one connection sent must not hold up its neighbours.
-  async #answer(answer: () => Promise<Result>): Promise<UplinkResult> {
+  async #answer(answer: () => Promise<Answer>): Promise<Result> {
     try {
-      return create(UplinkResultSchema, { code: STATUS.SUCCESS.code, ...(await answer()) } as Result);
+      return resultOf({ code: STATUS.SUCCESS.code, ...(await answer()) });
     } catch (error) {
-      if (error instanceof CimError)
-        return create(UplinkResultSchema, { code: error.code, text: error.message });
+      if (error instanceof CimError) return resultOf({ code: error.code, text: error.message });
+      if (error instanceof WireError) return resultOf({ code: STATUS.INVALID.code, text: error.message });
       this.#parts.logger.error(
         { error: String(error), stack: (error as Error).stack },
         "an uplink item failed",
       );
-      return create(UplinkResultSchema, { code: STATUS.FAILURE.code, text: STATUS.FAILURE.text });
+      return resultOf({ code: STATUS.FAILURE.code, text: STATUS.FAILURE.text });
     }
   }
 }
 
 type Kind = "ack" | "presence" | "send" | "sync";
 
-function kindOf(item: UplinkItem): Kind {
+function kindOf(item: Item): Kind {
   const kind = item.body.case;
   return kind === "ack" || kind === "send" || kind === "sync" ? kind : "presence";
 }
 
-function cursorsOf(item: UplinkItem, ack: Ack, presence: Presence) {
-  const reader = { userId: Number(item.userId), slot: presence.slotOf(item.device) };
+function cursorsOf(item: Item, ack: Ack, presence: Presence) {
+  const reader = { userId: item.userId, slot: presence.slotOf(item.device) };
   return ack.cursors
     .filter(({ conversation }) => mayRead(reader.userId, conversation))
     .map(({ conversation, seq }) => ({ ...reader, conversation, seq: Number(seq) }));
 }
 
-function admission(admission: Admission): Result {
+function admission(admission: Admission): Answer {
   if ("session" in admission) return {};
   const { goodbye } = admission;
   return { code: STATUS.UNAUTHORIZED.code, text: GOODBYES[goodbye].text, goodbye };
-}
-
-function withContent(message: Outgoing): Outgoing {
-  return message.content.case ? message : { ...message, content: { case: "text", value: "" } };
 }
 
 function refusal(messageId: string, goodbye: GoodbyeReason): Receipt {
   return { messageId, status: "UNAUTHORIZED", detail: GOODBYES[goodbye].text, seq: 0, at: 0 };
 }
 
-function onWire({ messageId, status, detail, seq, at }: Receipt) {
-  return { messageId, code: STATUS[status].code, text: detail, seq: BigInt(seq), at: BigInt(at) };
+function onWire({ messageId, status, detail, seq, at }: Receipt): WireReceipt {
+  return { messageId, code: STATUS[status].code, text: detail, seq, at };
 }

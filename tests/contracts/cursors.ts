@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { encodeMessage } from "../../proto/message.ts";
 import type { Store } from "../../route/store/store.ts";
+import { encoded } from "../support/encoded.ts";
 
 /** @param open an engine with nothing in it */
 export function cursorsContract(name: string, open: () => Promise<Store>): void {
@@ -27,7 +27,7 @@ export function cursorsContract(name: string, open: () => Promise<Store>): void 
             senderId: 1,
             messageId,
             at,
-            bytes: encodeMessage({ conversation, messageId }),
+            bytes: encoded({ conversation, messageId }),
           };
         }),
       );

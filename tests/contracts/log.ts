@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { encodeMessage, withSeq } from "../../proto/message.ts";
+import { withSeq } from "../../proto/message.ts";
 import type { Draft, Stored } from "../../route/store/log.ts";
 import type { Store } from "../../route/store/store.ts";
+import { encoded } from "../support/encoded.ts";
 
 const EVERYTHING = { messages: 1000, bytes: 1_000_000 };
 const LATE = Number.MAX_SAFE_INTEGER;
@@ -36,7 +37,7 @@ export function logContract(name: string, open: () => Promise<Store>): void {
     });
 
     test("what is stored is the encoded message with its seq", async () => {
-      const bytes = encodeMessage({ conversation: "all", messageId: "a", senderId: 7n, senderName: "七" });
+      const bytes = encoded({ conversation: "all", messageId: "a", senderId: 7, senderName: "七" });
       const huge = new Uint8Array(60 * 1024).map((_, i) => i);
       const every = new Uint8Array(256).map((_, i) => i);
       await store.log.append([

@@ -5,8 +5,9 @@ import { addressOf } from "../../common/registry/registry.ts";
 import { ALL, p2p } from "../../proto/conversation.ts";
 import { DownlinkSchema } from "../../proto/gen/link_pb.ts";
 import { decodeMessage } from "../../proto/message.ts";
+import type { Outgoing } from "../../proto/send.ts";
 import { CimError } from "../../proto/status.ts";
-import { Accept, type Outgoing } from "../../route/accept.ts";
+import { Accept } from "../../route/accept.ts";
 import { Deliver, TAKE_OVER_MS } from "../../route/deliver.ts";
 import { RateLimit } from "../../route/rate-limit.ts";
 import type { Session } from "../../route/store/sessions.ts";
@@ -225,8 +226,8 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
     now: () => now,
   };
   deliver = new Deliver(parts);
-  const knows = async (userId: number) => userId !== 999;
-  accept = new Accept({ log: store.log, deliver, knows, rates: new RateLimit(perSecond), now: () => now });
+  const known = async (userIds: readonly number[]) => new Set(userIds.filter((userId) => userId !== 999));
+  accept = new Accept({ log: store.log, deliver, known, rates: new RateLimit(perSecond), now: () => now });
 }
 
 function say(conversation: string, content: string) {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { ALL } from "../../proto/conversation.ts";
-import { encodeMessage } from "../../proto/message.ts";
 import { Retention } from "../../route/retention.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
+import { encoded } from "../support/encoded.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -15,7 +15,7 @@ test("what is older than the retention is forgotten, however much it is, and seq
     senderId: 1,
     messageId: `m-${n}`,
     at,
-    bytes: encodeMessage({ conversation: ALL, content: { case: "text", value: String(n) } }),
+    bytes: encoded({ conversation: ALL, content: { case: "text", value: String(n) } }),
   });
   await store.log.append(Array.from({ length: 1200 }, (_, n) => draft(now - 8 * DAY_MS, n)));
   await store.log.append([draft(now - 6 * DAY_MS, 1200)]);

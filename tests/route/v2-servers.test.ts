@@ -6,13 +6,13 @@ import { Leases } from "../../common/registry/route.ts";
 import { Tokens } from "../../common/token.ts";
 import { ALL, p2p } from "../../proto/conversation.ts";
 import { DownlinkItemSchema } from "../../proto/gen/link_pb.ts";
-import { encodeMessage } from "../../proto/message.ts";
 import { Servers } from "../../route/servers.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
 import type { Store } from "../../route/store/store.ts";
 import type { V2Push } from "../../route/v2-push.ts";
 import { CONNECT_MS, V2Reader } from "../../route/v2-reader.ts";
 import { V2Servers } from "../../route/v2-servers.ts";
+import { encoded } from "../support/encoded.ts";
 import { until } from "../support/until.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -254,8 +254,8 @@ let ids = 0;
 async function say(conversation: string, senderId: number, ...said: string[]): Promise<void> {
   await store.log.append(
     said.map((value) => {
-      const message = { conversation, senderId: BigInt(senderId), senderName: `user ${senderId}` };
-      const bytes = encodeMessage({ ...message, content: { case: "text", value } });
+      const message = { conversation, senderId, senderName: `user ${senderId}` };
+      const bytes = encoded({ ...message, content: { case: "text", value } });
       return { conversation, senderId, messageId: `m-${++ids}`, at: Date.now(), bytes };
     }),
   );

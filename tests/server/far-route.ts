@@ -110,9 +110,9 @@ export function encoded(
   const message = {
     conversation,
     messageId: `${conversation}-${seq}`,
-    senderId: BigInt(senderId),
+    senderId,
     senderName: senderId === 1 ? "ann" : `user ${senderId}`,
-    at: 1n,
+    at: 1,
     content: { case: "text" as const, value: text },
   };
   return withSeq(encodeMessage(message), seq) as Uint8Array<ArrayBuffer>;

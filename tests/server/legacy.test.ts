@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Command, type Frame, PagesSchema, type Sync } from "../../proto/gen/cim_pb.ts";
-import { encodeMessage } from "../../proto/message.ts";
+import { encodeMessage, withSeq } from "../../proto/message.ts";
 import { accept, delivery, encoded } from "./far-route.ts";
 import { type OpenServer, openTestServer } from "./open-server.ts";
 
@@ -146,8 +146,8 @@ test("catching up brings all that was kept, page after page, once however often 
 test("data is shown as base64, and a name or text of any script as it is", async () => {
   const bob = await cim.v2(2, "李四");
   const content = { case: "data" as const, value: Uint8Array.of(0, 255, 16) };
-  const message = { conversation: "p2p:1:2", senderId: 1n, senderName: "张三 🙂", seq: 1n, content };
-  const bytes = encodeMessage(message);
+  const message = { conversation: "p2p:1:2", senderId: 1, senderName: "张三 🙂", content };
+  const bytes = withSeq(encodeMessage({ ...message, messageId: "", at: 0 }), 1) as Uint8Array<ArrayBuffer>;
   await cim.route.push(cim.httpPort, {
     body: { case: "delivery", value: { message: bytes, conversation: "p2p:1:2", seq: 1n, userIds: [2n] } },
   });

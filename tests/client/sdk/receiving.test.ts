@@ -11,7 +11,7 @@ const CHAT = "p2p:1:2";
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 function message(seq: number, conversation = CHAT): Uint8Array {
-  const fields = { conversation, messageId: `m${seq}`, senderId: 2n, senderName: "bob", at: 0n };
+  const fields = { conversation, messageId: `m${seq}`, senderId: 2, senderName: "bob", at: 0 };
   return withSeq(encodeMessage({ ...fields, content: { case: "text", value: `${seq}` } }), seq);
 }
 

@@ -1,0 +1,84 @@
+/** Messages on their way from a route to a server, by hand: Downlink in link.proto says the same. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { type DownlinkItem, DownlinkItemSchema } from "./gen/link_pb.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+/** A link.Delivery. */
+export interface Delivery {
+  /** An encoded cim.Message. */
+  message: Uint8Array;
+  conversation: string;
+  seq: number;
+  everyone: boolean;
+  userIds: readonly number[];
+  /** 0: nobody. */
+  exceptUserId: number;
+  /** "": no session. */
+  exceptSessionId: string;
+}
+
+/** An item of a Downlink: a delivery, or anything else there is. */
+export type Downlinked = { delivery: Delivery } | { other: DownlinkItem["body"] };
+
+const ITEM = 1;
+const DELIVERY = 1;
+const NOTHING = new Uint8Array();
+const writer = new WireWriter();
+
+/** One item of a Downlink. A Downlink is its items one after another. */
+export function encodeDelivery(delivery: Delivery): Uint8Array<ArrayBuffer> {
+  const item = writer.begin(ITEM);
+  const inner = writer.begin(DELIVERY);
+  writer.bytes(1, delivery.message);
+  writer.text(2, delivery.conversation);
+  writer.number(3, delivery.seq);
+  writer.number(4, delivery.everyone ? 1 : 0);
+  writer.numbers(5, delivery.userIds);
+  writer.number(6, delivery.exceptUserId);
+  writer.text(7, delivery.exceptSessionId);
+  writer.end(inner);
+  writer.end(item);
+  return writer.take();
+}
+
+/** @throws Error for what is no Downlink. Messages are views of it. */
+export function decodeDownlink(bytes: Uint8Array): Downlinked[] {
+  const items: Downlinked[] = [];
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.field === ITEM) items.push(decodeItem(reader.bytes()));
+    else reader.skip();
+  }
+  return items;
+}
+
+function decodeItem(bytes: Uint8Array): Downlinked {
+  const reader = new WireReader(bytes);
+  if (reader.next() && reader.field === DELIVERY) return { delivery: decodeDelivery(reader.bytes()) };
+  return { other: fromBinary(DownlinkItemSchema, bytes).body };
+}
+
+function decodeDelivery(bytes: Uint8Array): Delivery {
+  const userIds: number[] = [];
+  const delivery: Delivery = {
+    message: NOTHING,
+    conversation: "",
+    seq: 0,
+    everyone: false,
+    userIds,
+    exceptUserId: 0,
+    exceptSessionId: "",
+  };
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.field === 1) delivery.message = reader.bytes();
+    else if (reader.field === 2) delivery.conversation = reader.text();
+    else if (reader.field === 3) delivery.seq = reader.number();
+    else if (reader.field === 4) delivery.everyone = reader.bool();
+    else if (reader.field === 5) reader.numbers(userIds);
+    else if (reader.field === 6) delivery.exceptUserId = reader.number();
+    else if (reader.field === 7) delivery.exceptSessionId = reader.text();
+    else reader.skip();
+  }
+  return delivery;
+}

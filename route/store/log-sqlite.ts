@@ -34,13 +34,7 @@ export function sqliteLog(file: SqliteFile): SqliteLog {
   const unmark = file.prepare<unknown, [number, number]>(
     "DELETE FROM marks WHERE (at, id) IN (SELECT at, id FROM messages WHERE conversation = ? AND seq = ?)",
   );
-  const oldest = "FROM messages WHERE at < ? ORDER BY at, id LIMIT ?";
-  const trimMarks = file.prepare<unknown, [number, number]>(
-    `DELETE FROM marks WHERE (at, id) IN (SELECT at, id ${oldest})`,
-  );
-  const trim = file.prepare<unknown, [number, number]>(
-    `DELETE FROM messages WHERE id IN (SELECT id ${oldest})`,
-  );
+  const trim = prepareTrim(file);
 
   function* after(place: Place, seq: number, limit: number): Iterable<MessageRow> {
     if (seq < place.settled) yield* following.iterate(place.id, seq, limit);
@@ -95,10 +89,7 @@ export function sqliteLog(file: SqliteFile): SqliteLog {
     },
     async trim(at, limit) {
       if (recent.holds(at)) await recent.settle();
-      return file.write(() => {
-        trimMarks.run(at, limit);
-        return trim.run(at, limit).changes;
-      });
+      return file.write(() => trim(at, limit));
     },
     settleNow: () => recent.settleNow(),
   };
@@ -145,6 +136,43 @@ function prepareAppend(file: SqliteFile, places: Places, recent: RecentMessages)
     }
     if (row !== null) recent.keep(row, fresh);
     return appended;
+  };
+}
+
+function prepareTrim(file: SqliteFile): (at: number, limit: number) => number {
+  interface Slice {
+    last: number;
+    first: number;
+  }
+  const oldest = file.prepare<Slice, [number]>(
+    "SELECT last_id AS last, first_id AS first FROM slices WHERE oldest < ? ORDER BY oldest LIMIT 1",
+  );
+  const those = "SELECT id FROM messages WHERE id BETWEEN ? AND ? AND at < ? ORDER BY id LIMIT ?";
+  const unmark = file.prepare<unknown, [number, number, number, number]>(
+    `DELETE FROM marks WHERE (at, id) IN (SELECT at, id FROM messages WHERE id IN (${those}))`,
+  );
+  const forget = file.prepare<unknown, [number, number, number, number]>(
+    `DELETE FROM messages WHERE id IN (${those})`,
+  );
+  const left = file.prepare<{ oldest: number | null }, [number, number]>(
+    "SELECT min(at) AS oldest FROM messages WHERE id BETWEEN ? AND ?",
+  );
+  const keep = file.prepare<unknown, [number, number]>("UPDATE slices SET oldest = ? WHERE last_id = ?");
+  const drop = file.prepare<unknown, [number]>("DELETE FROM slices WHERE last_id = ?");
+
+  return (at, limit) => {
+    let forgotten = 0;
+    while (forgotten < limit) {
+      const slice = oldest.get(at);
+      if (!slice) break;
+      const { first, last } = slice;
+      unmark.run(first, last, at, limit - forgotten);
+      forgotten += forget.run(first, last, at, limit - forgotten).changes;
+      const kept = left.get(first, last)!.oldest;
+      if (kept === null) drop.run(last);
+      else keep.run(kept, last);
+    }
+    return forgotten;
   };
 }
 

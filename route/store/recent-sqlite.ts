@@ -43,12 +43,15 @@ export class RecentMessages {
   /** The first row of which something is to be pushed, by its index; and the id of the one before it. */
   #firstMarked = 0;
   #pushed = 0;
+  /** Of the next message in the table: an id is not given again while a slice counts it in. */
+  #nextId: number;
   #settling: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(file: SqliteFile) {
     this.#file = file;
     this.#statements = prepare(file);
+    this.#nextId = (this.#statements.lastId.get()?.id ?? 0) + 1;
   }
 
   /** Reads what a crash left in the journal. */
@@ -178,18 +181,25 @@ export class RecentMessages {
   }
 
   #move(slice: readonly { place: Place; count: number }[]): void {
-    const { insert, mark, settled } = this.#statements;
+    if (slice.length === 0) return;
+    const { insert, mark, settled, slice: together } = this.#statements;
     this.#file.writeNow(() => {
+      const first = this.#nextId;
+      let id = first;
+      let oldest = Number.POSITIVE_INFINITY;
       for (const { place, count } of slice) {
         for (const entry of place.recent.slice(0, count)) {
           const { seq, senderId, messageId, at, bytes } = entry;
-          const { lastInsertRowid } = insert.run(place.id, seq, senderId, messageId, at, bytes);
-          if (entry.marked) mark.run(at, Number(lastInsertRowid));
+          if (entry.marked) mark.run(at, id);
+          insert.run(id++, place.id, seq, senderId, messageId, at, bytes);
+          oldest = Math.min(oldest, at);
         }
         settled.run(place.settled + count, place.id);
       }
+      together.run(id - 1, first, oldest);
     });
     for (const { place, count } of slice) {
+      this.#nextId += count;
       for (const entry of place.recent.splice(0, count)) this.#drop(entry);
       place.settled += count;
       if (place.recent.length === 0) this.#places.delete(place);
@@ -240,10 +250,14 @@ function prepare(file: SqliteFile) {
     ),
     write: file.prepare<unknown, [number, Uint8Array]>("INSERT INTO journal (pushed, entries) VALUES (?, ?)"),
     forget: file.prepare<unknown, [number]>("DELETE FROM journal WHERE id <= ?"),
-    insert: file.prepare<unknown, [number, number, number, string, number, Uint8Array]>(
-      "INSERT INTO messages (conversation, seq, sender_id, message_id, at, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+    lastId: file.prepare<{ id: number | null }, []>("SELECT max(last_id) AS id FROM slices"),
+    insert: file.prepare<unknown, [number, number, number, number, string, number, Uint8Array]>(
+      "INSERT INTO messages (id, conversation, seq, sender_id, message_id, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
     mark: file.prepare<unknown, [number, number]>("INSERT INTO marks (at, id) VALUES (?, ?)"),
+    slice: file.prepare<unknown, [number, number, number]>(
+      "INSERT INTO slices (last_id, first_id, oldest) VALUES (?, ?, ?)",
+    ),
     settled: file.prepare<unknown, [number, number]>("UPDATE conversations SET settled = ? WHERE id = ?"),
   };
 }

@@ -7,13 +7,10 @@ export const SCHEMA_VERSION = 2;
 /** "CIM\1" in the file's header, so that a database of something else is not written to. */
 const APPLICATION_ID = 0x43494d01;
 
-// Messages stand in the order of their acceptance (a rowid table), so that a batch fills a few pages however many
-// conversations it touches; `place` and `retry` find them. In a table keyed (conversation, seq) every message dirties
-// a page of its own: measured a third slower in batches of 100 over 1,000 conversations, and as fast over 100,000.
-//
 // New messages are rows of `journal` first, a batch a row, and settle in `messages` later (recent-sqlite.ts): those of
 // a conversation up to its `settled` have. `pushed` is the last row before which nothing is marked as to be pushed; of
-// what has settled, `marks` says so.
+// what has settled, `marks` says so. What settled together is a row of `slices`, with the time of the oldest that is
+// left, so that retention finds it: an index of the times costs as much as all the rest.
 //
 // Conversations are never deleted: `head` is where seqs go on. `low` and `high` are the members of a private one.
 // A row of `slots` says that a device was here; `everyone` is its cursor of the conversation of all, null without.
@@ -61,7 +58,12 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX place ON messages (conversation, seq);
 CREATE UNIQUE INDEX retry ON messages (conversation, sender_id, message_id);
-CREATE INDEX messages_at ON messages (at);
+CREATE TABLE slices (
+  last_id INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL,
+  oldest INTEGER NOT NULL
+) STRICT;
+CREATE INDEX slices_oldest ON slices (oldest);
 CREATE TABLE journal (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   pushed INTEGER NOT NULL,
@@ -95,6 +97,14 @@ CREATE TABLE room (
 const FROM_VERSION_1 = `
 ALTER TABLE conversations ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
 UPDATE conversations SET settled = head;
+DROP INDEX messages_at;
+CREATE TABLE slices (
+  last_id INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL,
+  oldest INTEGER NOT NULL
+) STRICT;
+CREATE INDEX slices_oldest ON slices (oldest);
+INSERT INTO slices SELECT max(id), min(id), min(at) FROM messages HAVING count(*) > 0;
 CREATE TABLE journal (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   pushed INTEGER NOT NULL,

@@ -6,7 +6,11 @@ type Row = Omit<Session, "confirmed"> & { confirmed: number };
 const COLUMNS = `user_id AS userId, user_name AS userName, session_id AS sessionId, slot, device, server,
   boot_id AS bootId, confirmed, since`;
 
+/** Users whose sessions are remembered: every message asks for its receiver's, and only this process changes them. */
+const MAX_REMEMBERED = 100_000;
+
 export function sqliteSessions(file: SqliteFile): Sessions {
+  const remembered = new Map<number, readonly Session[]>();
   const inSlot = file.prepare<Row, [number, string]>(
     `SELECT ${COLUMNS} FROM sessions WHERE user_id = ? AND slot = ?`,
   );
@@ -34,8 +38,8 @@ export function sqliteSessions(file: SqliteFile): Sessions {
       file.read(() => {
         const found = new Map<number, Session[]>();
         for (const userId of userIds) {
-          const rows = ofUser.all(userId);
-          if (rows.length > 0) found.set(userId, rows.map(toSession));
+          const sessions = remembered.get(userId) ?? remember(userId);
+          if (sessions.length > 0) found.set(userId, [...sessions]);
         }
         return found;
       }),
@@ -45,9 +49,14 @@ export function sqliteSessions(file: SqliteFile): Sessions {
         if ((there?.sessionId ?? null) !== sees) return there && toSession(there);
         const { userId, slot, userName, sessionId, device, server, bootId, confirmed, since } = session;
         replace.run(userId, slot, userName, sessionId, device, server, bootId, confirmed, since);
+        remembered.delete(userId);
         return "done";
       }),
-    remove: (userId, slot, sessionId) => file.write(() => remove.run(userId, slot, sessionId).changes > 0),
+    remove: (userId, slot, sessionId) =>
+      file.write(() => {
+        remembered.delete(userId);
+        return remove.run(userId, slot, sessionId).changes > 0;
+      }),
     list: (after, limit) => file.read(() => list.all(after, limit).map(toSession)),
     // A logout that a power cut could undo would be none.
     revoke: (sessionId, until) =>
@@ -57,6 +66,13 @@ export function sqliteSessions(file: SqliteFile): Sessions {
       }),
     isRevoked: (sessionId) => file.read(() => isRevoked.get(sessionId, Date.now()) !== null),
   };
+
+  function remember(userId: number): readonly Session[] {
+    const sessions = ofUser.all(userId).map(toSession);
+    if (remembered.size >= MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!);
+    remembered.set(userId, sessions);
+    return sessions;
+  }
 }
 
 function toSession(row: Row): Session {

@@ -2,8 +2,9 @@
 import { ALL } from "../proto/conversation.ts";
 import { encodeFrame, FrameError } from "../proto/frame.ts";
 import { type Ack, Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
-import type { UplinkResult } from "../proto/gen/link_pb.ts";
+import { sentFrame } from "../proto/message.ts";
 import { GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
+import type { Result } from "../proto/uplink.ts";
 import type { Connection } from "./connection.ts";
 import { Flow } from "./flow.ts";
 import type { Parts, Party } from "./party.ts";
@@ -45,7 +46,7 @@ export class Client implements Party {
     const { cmd, body } = frame;
     if (cmd === Command.PING && body.case === undefined) this.#ping(frame);
     else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
-    else if (body.case === "send") this.#send(body.value);
+    else if (body.case === "send") this.send(body.value);
     else if (body.case === "sync") this.#sync(body.value);
     else if (body.case === "ack") this.#ack(body.value);
     else throw new FrameError(`a frame with ${body.case ?? "no body we know"} from a client`);
@@ -80,7 +81,7 @@ export class Client implements Party {
     this.#resume();
   }
 
-  answered(asked: Asked, { code, text, goodbye, sent, pages }: UplinkResult): void {
+  answered(asked: Asked, { code, text, goodbye, sent, pages }: Result): void {
     if (asked === "send" || asked === "sync") this.#unanswered--;
     const fine = code === STATUS.SUCCESS.code;
     if (this.gone) return;
@@ -91,7 +92,7 @@ export class Client implements Party {
         0,
         true,
       );
-    else if (asked === "send" && (fine || sent.length > 0)) this.#answer({ case: "sent", value: sent });
+    else if (asked === "send" && (fine || sent.length > 0)) this.#connection.reply(sentFrame(sent));
     else if (asked === "sync" && fine) this.#answer({ case: "pages", value: pages });
     else if (asked === "confirm") this.#connection.end("session_over", text, 0, true);
     else this.#connection.end("bad_frame", `a ${asked} that the route refused: ${text}`);
@@ -103,7 +104,7 @@ export class Client implements Party {
     this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
   }
 
-  #send(send: Uint8Array): void {
+  send(send: Uint8Array): void {
     this.#ask();
     // A copy: the frame is a view of what the socket read.
     this.#parts.uplink.send(this.session, new Uint8Array(send), this);

@@ -1,10 +1,11 @@
 /** A server's HTTP: what routes hand over, CIM v2's /sendMsg, and how it is doing. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { Config } from "../common/config.ts";
 import type { Link } from "../common/link.ts";
 import type { Logger } from "../common/logger.ts";
 import { bearer, equalSecrets } from "../common/token.ts";
-import { type Downlink, DownlinkReplySchema, DownlinkSchema } from "../proto/gen/link_pb.ts";
+import { type Downlinked, decodeDownlink } from "../proto/downlink.ts";
+import { type DownlinkItem, DownlinkReplySchema } from "../proto/gen/link_pb.ts";
 import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import type { Fanout } from "./fanout.ts";
 import { Push } from "./push.ts";
@@ -83,34 +84,35 @@ async function admitPush(request: Request, { config, link }: HttpParts): Promise
 }
 
 /** Answers when everything is in the outboxes. */
-async function downlink(
-  request: Request,
-  { link, sessions, fanout, lookAgain }: HttpParts,
-): Promise<Response> {
-  await link.admit(request, "route");
-  const { items } = decode(await request.bytes());
+async function downlink(request: Request, parts: HttpParts): Promise<Response> {
+  await parts.link.admit(request, "route");
+  const items = decode(await request.bytes());
   const pushes: Push[] = [];
-  for (const { body } of items) {
-    if (body.case === "delivery") pushes.push(new Push(body.value));
-    else if (body.case === "close") {
-      const { sessionId, goodbye } = body.value;
-      const reason = goodbye as GoodbyeReason;
-      sessions.bySession(sessionId)?.end(reason, GOODBYES[reason]?.text ?? goodbye, 0, true);
-    } else if (body.case === "catchUp") {
-      for (const { party } of sessions.ofUser(Number(body.value.userId))) party?.catchUp();
-    } else if (body.case === "lookAgain") {
-      const { everything, sessionId } = body.value;
-      if (sessionId === "") lookAgain(everything);
-      else sessions.bySession(sessionId)?.party?.lookAgain(everything);
-    }
+  for (const item of items) {
+    if ("delivery" in item) pushes.push(new Push(item.delivery));
+    else obey(item.other, parts);
   }
-  await fanout.deliver(pushes);
+  await parts.fanout.deliver(pushes);
   return new Response(toBinary(DownlinkReplySchema, create(DownlinkReplySchema, { taken: items.length })));
 }
 
-function decode(bytes: Uint8Array): Downlink {
+function obey(body: DownlinkItem["body"], { sessions, lookAgain }: HttpParts): void {
+  if (body.case === "close") {
+    const { sessionId, goodbye } = body.value;
+    const reason = goodbye as GoodbyeReason;
+    sessions.bySession(sessionId)?.end(reason, GOODBYES[reason]?.text ?? goodbye, 0, true);
+  } else if (body.case === "catchUp") {
+    for (const { party } of sessions.ofUser(Number(body.value.userId))) party?.catchUp();
+  } else if (body.case === "lookAgain") {
+    const { everything, sessionId } = body.value;
+    if (sessionId === "") lookAgain(everything);
+    else sessions.bySession(sessionId)?.party?.lookAgain(everything);
+  }
+}
+
+function decode(bytes: Uint8Array): Downlinked[] {
   try {
-    return fromBinary(DownlinkSchema, bytes);
+    return decodeDownlink(bytes);
   } catch (error) {
     throw new CimError(
       "INVALID",

@@ -3,8 +3,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { FrameError } from "../proto/frame.ts";
 import { Command, type Frame, PagesSchema, type Sync } from "../proto/gen/cim_pb.ts";
-import type { UplinkResult } from "../proto/gen/link_pb.ts";
 import { STATUS } from "../proto/status.ts";
+import type { Result } from "../proto/uplink.ts";
 import { pong, SLOW_MS } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { type LegacyConnection, LegacyReader } from "./legacy-reader.ts";
@@ -64,7 +64,7 @@ export class LegacyClient implements Party, LegacyConnection {
     this.#reader.emptied();
   }
 
-  answered(asked: Asked, { code, text, pages }: UplinkResult): void {
+  answered(asked: Asked, { code, text, pages }: Result): void {
     if (this.gone) return;
     if (code !== STATUS.SUCCESS.code) this.#connection.end("session_over", text, 0, asked === "confirm");
     else if (asked === "sync") this.#reader.pages(fromBinary(PagesSchema, pages));

@@ -3,8 +3,8 @@ import type { SessionToken, Tokens } from "../common/token.ts";
 import { isUserId } from "../proto/conversation.ts";
 import { encodeFrame, FrameError, MAX_CONTENT_BYTES, MAX_FRAME_BYTES } from "../proto/frame.ts";
 import { Command, type Frame } from "../proto/gen/cim_pb.ts";
-import type { UplinkResult } from "../proto/gen/link_pb.ts";
 import { CimError, type GoodbyeReason, STATUS } from "../proto/status.ts";
+import type { Result } from "../proto/uplink.ts";
 import { Client } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { LegacyClient } from "./legacy.ts";
@@ -73,7 +73,7 @@ function adopt(connection: Connection, frame: Frame, parts: Parts): void {
     get gone() {
       return connection.gone;
     },
-    answered(_: Asked, { code, text, sessionId, device }: UplinkResult) {
+    answered(_: Asked, { code, text, sessionId, device }: Result) {
       const session = { userId, userName, sessionId, device };
       if (code !== STATUS.SUCCESS.code) connection.end("session_over", text);
       else if (connection.gone) parts.uplink.release(session);

@@ -1,14 +1,14 @@
 /** What is counted, for Prometheus. Each server has a registry of its own, so that several run in one process. */
 import type { Capacity } from "./capacity.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Meters } from "./meters.ts";
 import type { Sessions } from "./sessions.ts";
-import type { Uplink } from "./uplink.ts";
 
 export interface Measured {
   meters: Meters;
   capacity: Capacity;
   sessions: Sessions;
-  uplink: Uplink;
+  uplink: Lanes;
 }
 
 /** Answers GET /metrics. The library, which takes longer to load than a server to start, is loaded at the first. */

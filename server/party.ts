@@ -6,10 +6,10 @@ import type { Wheel } from "../common/wheel.ts";
 import type { Frame } from "../proto/gen/cim_pb.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Connection } from "./connection.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Meters } from "./meters.ts";
 import type { Push } from "./push.ts";
 import type { Session, Sessions } from "./sessions.ts";
-import type { Uplink } from "./uplink.ts";
 import type { Asker } from "./uplink-queue.ts";
 
 /** The part of a socket a connection needs. */
@@ -28,6 +28,8 @@ export interface Party extends Asker {
   readonly session: Session;
   /** @throws FrameError for what a client does not say */
   frame(frame: Frame): void;
+  /** An encoded Send, a view of what the socket read. Left out by one that says it otherwise. @throws FrameError */
+  send?(send: Uint8Array): void;
   push(push: Push, more: boolean): void;
   /** A CIM v2 client's wish for what was kept for it. */
   catchUp(): void;
@@ -48,7 +50,7 @@ export interface Parts {
   /** Those that have not logged in yet. */
   newcomers: Set<Connection>;
   capacity: Capacity;
-  uplink: Uplink;
+  uplink: Lanes;
   wheel: Wheel;
   meters: Meters;
   log: Logger;

@@ -1,6 +1,7 @@
 /** One message on its way to the connections of this server: encoded once for each kind of receiver, when the first needs it. */
+
+import type { Delivery } from "../proto/downlink.ts";
 import type { Message } from "../proto/gen/cim_pb.ts";
-import type { Delivery } from "../proto/gen/link_pb.ts";
 import { decodeMessage, messageFrame } from "../proto/message.ts";
 import { legacyLive } from "./legacy-frames.ts";
 import type { Session } from "./sessions.ts";
@@ -11,7 +12,6 @@ export class Push {
   readonly everyone: boolean;
   readonly userIds: readonly number[];
   readonly #delivery: Delivery;
-  readonly #exceptUserId: number;
   #frame: Uint8Array | null = null;
   #message: Message | null = null;
   #legacy: Uint8Array | null = null;
@@ -19,16 +19,15 @@ export class Push {
   constructor(delivery: Delivery) {
     this.#delivery = delivery;
     this.conversation = delivery.conversation;
-    this.seq = Number(delivery.seq);
+    this.seq = delivery.seq;
     this.everyone = delivery.everyone;
-    this.userIds = delivery.userIds.map(Number);
-    this.#exceptUserId = Number(delivery.exceptUserId);
+    this.userIds = delivery.userIds;
   }
 
   isFor(session: Session): boolean {
+    const { exceptUserId, exceptSessionId } = this.#delivery;
     return (
-      session.userId !== this.#exceptUserId &&
-      (this.#delivery.exceptSessionId === "" || session.sessionId !== this.#delivery.exceptSessionId)
+      session.userId !== exceptUserId && (exceptSessionId === "" || session.sessionId !== exceptSessionId)
     );
   }
 

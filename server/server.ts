@@ -12,6 +12,7 @@ import { Capacity, maxConnections } from "./capacity.ts";
 import { Connection } from "./connection.ts";
 import { Fanout, SLICE } from "./fanout.ts";
 import { httpHandler } from "./http.ts";
+import { Lanes } from "./lanes.ts";
 import { type Listening, listen } from "./listen.ts";
 import { login } from "./login.ts";
 import { LookAgain } from "./look-again.ts";
@@ -19,7 +20,7 @@ import { Meters } from "./meters.ts";
 import { metricsPage } from "./metrics.ts";
 import type { Parts } from "./party.ts";
 import { Sessions } from "./sessions.ts";
-import { Uplink } from "./uplink.ts";
+
 import { V2Route } from "./v2-route.ts";
 
 export interface ServerOptions {
@@ -89,7 +90,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
       ? new V2Route({ routeUrl, bootId, post: ask, fetch: link.fetch, isHere, replaced, log })
       : null;
   const post = (body: Uint8Array<ArrayBuffer>) => v2Route?.call(body) ?? ask(body);
-  const uplink = new Uplink({ post, server, bootId, log, clock: () => performance.now() });
+  const uplink = new Lanes({ post, server, bootId, log, clock: () => performance.now() });
   const newcomers = new Set<Connection>();
   const parts: Parts = {
     config,

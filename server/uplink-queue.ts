@@ -1,13 +1,8 @@
 /** What waits for the route, in the order in which it happened, with what makes each other needless left out. */
 import { create } from "@bufbuild/protobuf";
 import { AckSchema, type Sync } from "../proto/gen/cim_pb.ts";
-import {
-  ConfirmSchema,
-  ReleaseSchema,
-  type UplinkItem,
-  UplinkItemSchema,
-  type UplinkResult,
-} from "../proto/gen/link_pb.ts";
+import { AdoptSchema, ConfirmSchema, ReleaseSchema, type UplinkItem } from "../proto/gen/link_pb.ts";
+import type { Item, Result } from "../proto/uplink.ts";
 import type { Session } from "./sessions.ts";
 
 export interface Waiting {
@@ -26,7 +21,7 @@ export interface Asker {
   /** It needs no answer any more. */
   readonly gone: boolean;
   /** Not called for a confirm that was accepted. `sent` is filled in for each send that can be read, accepted or not. */
-  answered(asked: Asked, result: UplinkResult): void;
+  answered(asked: Asked, result: Result): void;
 }
 
 /** Cursors gathered for one session; what goes beyond is not acknowledged, and so comes again. */
@@ -71,8 +66,8 @@ export class UplinkQueue {
     this.#releases.set(session.sessionId, this.#add({ session, body, asker: null, since }));
   }
 
-  adopt(session: Session, body: UplinkItem["body"] & { case: "adopt" }, asker: Asker, since: number): void {
-    this.#add({ session, body, asker, since });
+  adopt(session: Session, asker: Asker, since: number): void {
+    this.#add({ session, body: { case: "adopt", value: create(AdoptSchema) }, asker, since });
   }
 
   sync(session: Session, sync: Sync, asker: Asker, since: number): void {
@@ -198,9 +193,9 @@ function gather(cursors: Map<string, number>, conversation: string, seq: number)
 }
 
 /** The item as the route gets it. */
-export function toItem({ session, body }: Waiting): UplinkItem {
+export function toItem({ session, body }: Waiting): Item {
   const { userId, userName, sessionId, device } = session;
-  return create(UplinkItemSchema, { userId: BigInt(userId), userName, sessionId, device, body });
+  return { userId, userName, sessionId, device, body };
 }
 
 function sizeOf({ body }: Waiting): number {

@@ -2,18 +2,12 @@
  * What connections say and ask, on its way to the route: one call at a time, the next gathers what arrives. A call
  * that fails is made again until it succeeds; senders are told after a while, everything else waits.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { backoffMs } from "../common/backoff.ts";
 import type { Logger } from "../common/logger.ts";
-import { SendSchema, SentSchema, type Sync } from "../proto/gen/cim_pb.ts";
-import {
-  AdoptSchema,
-  UplinkReplySchema,
-  type UplinkResult,
-  UplinkResultSchema,
-  UplinkSchema,
-} from "../proto/gen/link_pb.ts";
+import type { Sync } from "../proto/gen/cim_pb.ts";
+import { decodeSend, encodeSent } from "../proto/send.ts";
 import { CimError, STATUS, type StatusName } from "../proto/status.ts";
+import { decodeResults, encodeCall, type Result, resultOf } from "../proto/uplink.ts";
 import type { Session } from "./sessions.ts";
 import { type Asked, type Asker, toItem, UplinkQueue, type Waiting } from "./uplink-queue.ts";
 
@@ -28,11 +22,12 @@ export interface UplinkOptions {
   clock: () => number;
   /** From 0 up to, but not including, 1. */
   random?: () => number;
+  /** Sends that may wait in all, bytes; one more is answered 8000 at once. Default MAX_WAITING_BYTES. */
+  maxWaitingBytes?: number;
 }
 
 /** A send that has no answer after this long is answered 8000: the sender may try again. */
 export const SEND_PATIENCE_MS = 10 * 1000;
-/** Sends that may wait in all, bytes; one more is answered 8000 at once. */
 export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** How long acknowledgements, which nobody waits for, are gathered; and the pause before an item is tried again. */
 const GATHER_MS = 250;
@@ -80,15 +75,15 @@ export class Uplink {
   /** May this CIM v2 login have the claim of that user and name? */
   adopt(userId: number, userName: string, asker: Asker): void {
     const session = { userId, userName, sessionId: "", device: "" };
-    const body = { case: "adopt" as const, value: create(AdoptSchema) };
-    this.#queue.adopt(session, body, asker, this.#options.clock());
+    this.#queue.adopt(session, asker, this.#options.clock());
     this.#schedule();
   }
 
   /** @param send an encoded cim.Send, passed on unread; kept */
   send(session: Session, send: Uint8Array, asker: Asker): void {
-    if (this.#queue.bytes + send.length > MAX_WAITING_BYTES) {
-      const text = `${this.#queue.bytes} bytes wait for the route, limit ${MAX_WAITING_BYTES}`;
+    const { maxWaitingBytes = MAX_WAITING_BYTES } = this.#options;
+    if (this.#queue.bytes + send.length > maxWaitingBytes) {
+      const text = `${this.#queue.bytes} bytes wait for the route, limit ${maxWaitingBytes}`;
       asker.answered("send", refusedSend(send, "FALLBACK", text));
       return;
     }
@@ -160,8 +155,7 @@ export class Uplink {
     this.calls.made++;
     try {
       const { server, bootId, post } = this.#options;
-      const call = create(UplinkSchema, { server, bootId, items: items.map(toItem) });
-      const { results } = fromBinary(UplinkReplySchema, await post(toBinary(UplinkSchema, call)));
+      const results = decodeResults(await post(encodeCall({ server, bootId, items: items.map(toItem) })));
       if (results.length !== items.length)
         throw new Error(`the route answered ${results.length} of ${items.length} items`);
       this.#succeeded();
@@ -189,7 +183,7 @@ export class Uplink {
     this.#retryAt = clock() + backoffMs(this.#failures++, random?.(), BACKOFF);
   }
 
-  #settle(item: Waiting, result: UplinkResult): void {
+  #settle(item: Waiting, result: Result): void {
     const { body, asker } = item;
     const fine = result.code === STATUS.SUCCESS.code;
     if (body.case === "send") {
@@ -218,20 +212,15 @@ export class Uplink {
   }
 }
 
-function refusedSend(send: Uint8Array, status: StatusName, text: string): UplinkResult {
+function refusedSend(send: Uint8Array, status: StatusName, text: string): Result {
   const { code } = STATUS[status];
-  return create(UplinkResultSchema, { code, text, sent: refusals(send, code, text) });
+  return resultOf({ code, text, sent: refusals(send, code, text) });
 }
 
 /** A receipt for each message of the encoded Send that was refused; empty when it cannot be read. */
 function refusals(send: Uint8Array, code: string, text: string): Uint8Array {
   try {
-    const receipts = fromBinary(SendSchema, send).messages.map(({ messageId }) => ({
-      messageId,
-      code,
-      text,
-    }));
-    return toBinary(SentSchema, create(SentSchema, { receipts }));
+    return encodeSent(decodeSend(send).map(({ messageId }) => ({ messageId, code, text, seq: 0, at: 0 })));
   } catch {
     return new Uint8Array();
   }

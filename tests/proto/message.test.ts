@@ -3,6 +3,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { encodeFrame } from "../../proto/frame.ts";
 import { Command, FrameSchema } from "../../proto/gen/cim_pb.ts";
 import { decodeMessage, encodeMessage, messageFrame, withSeq } from "../../proto/message.ts";
+import { unprefixed } from "./unprefixed.ts";
 
 const MESSAGE = {
   conversation: "p2p:3:7",
@@ -47,7 +48,3 @@ test("what was put together is read back, at both ends of what a seq can be", ()
     });
   }
 });
-
-function unprefixed(frame: Uint8Array): Uint8Array {
-  return frame.subarray(frame.findIndex((byte) => byte < 0x80) + 1);
-}

@@ -1,10 +1,9 @@
 /** A connection's deadlines, with the clock in hand. */
 import { beforeEach, expect, test } from "bun:test";
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { Wheel } from "../../common/wheel.ts";
 import { encodeFrame, FrameReader } from "../../proto/frame.ts";
 import { Command, type Frame, FrameSchema } from "../../proto/gen/cim_pb.ts";
-import { DeliverySchema } from "../../proto/gen/link_pb.ts";
 import { Capacity } from "../../server/capacity.ts";
 import { Client } from "../../server/client.ts";
 import { Connection } from "../../server/connection.ts";
@@ -261,12 +260,15 @@ function admit(on = connection): void {
 
 function push(seq: number, bytes: number): void {
   const message = encoded("p2p:1:2", seq, "x".repeat(bytes));
-  const delivery = create(DeliverySchema, {
+  const delivery = {
     message,
     conversation: "p2p:1:2",
-    seq: BigInt(seq),
-    userIds: [2n],
-  });
+    seq,
+    everyone: false,
+    userIds: [2],
+    exceptUserId: 0,
+    exceptSessionId: "",
+  };
   connection.party!.push(new Push(delivery), false);
 }
 

@@ -1,43 +1,51 @@
 /** From the start of the process to the line that says it is ready, and the memory it then holds. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Measurement, printReport } from "./report.ts";
+import { residentBytesOf } from "./processes.ts";
+import type { Case, Scenario } from "./scenario.ts";
 
-const TRIALS = 7;
-const KIBIBYTE = 1024;
 const MEBIBYTE = 1024 * 1024;
+const STARTS = 7;
 
-export async function start(): Promise<void> {
-  const programs: [string, string[]][] = [["bun start.ts", [process.execPath, "start.ts"]]];
-  if (existsSync("dist/cim")) programs.push(["dist/cim", ["dist/cim"]]);
-  const measurements: Measurement[] = [];
-  for (const [name, command] of programs) {
-    await trial(command); // warms the cache
-    const trials: { readyMs: number; residentMiB: number }[] = [];
-    for (let i = 0; i < TRIALS; i++) trials.push(await trial(command));
-    measurements.push(
-      { name: `${name}: ready`, unit: "ms", trials: trials.map((one) => one.readyMs) },
-      {
-        name: `${name}: resident memory when ready`,
-        unit: "MiB",
-        trials: trials.map((one) => one.residentMiB),
-      },
-    );
-  }
-  printReport({
-    scenario: "start",
-    command: "bun run build cim && bun run bench start",
-    settings: { trials: TRIALS, warmUps: 1, data: "a new directory for each trial" },
-    measurements,
-  });
+export const start: Scenario = {
+  name: "start",
+  sentence: "Time until everything in one process says that it is ready, and the memory it holds then.",
+  flags: {},
+  cases() {
+    const programs: [string, string[]][] = [["bun start.ts", [process.execPath, "start.ts"]]];
+    if (existsSync("dist/cim")) programs.push(["dist/cim", ["dist/cim"]]);
+    return programs.map(([name, command]): Case => {
+      const settings = { startsPerTrial: STARTS, warmUps: 1, data: "a new directory for each start" };
+      return { name, settings, trial: () => trial(command) };
+    });
+  },
+  plots: [
+    { title: "Ready", measurements: ["ready"] },
+    { title: "Resident memory when ready", measurements: ["resident memory"] },
+  ],
+};
+
+async function trial(command: string[]) {
+  await startOnce(command); // warms the cache
+  const starts: Awaited<ReturnType<typeof startOnce>>[] = [];
+  for (let i = 0; i < STARTS; i++) starts.push(await startOnce(command));
+  const middle = (of: (one: (typeof starts)[number]) => number) =>
+    starts.map(of).sort((a, b) => a - b)[STARTS >> 1]!;
+  return {
+    values: [
+      { name: "ready", unit: "ms", value: middle((one) => one.readyMs) },
+      { name: "resident memory", unit: "MiB", value: middle((one) => one.residentMiB) },
+    ],
+  };
 }
 
-async function trial(command: string[]): Promise<{ readyMs: number; residentMiB: number }> {
+async function startOnce(command: string[]): Promise<{ readyMs: number; residentMiB: number }> {
   const data = mkdtempSync(join(tmpdir(), "cim-bench-"));
   const env = {
     ...process.env,
     CIM_DATA: data,
+    CIM_LOG: "warn",
     CIM_ROUTE_PORT: "0",
     CIM_SERVER_PORT: "0",
     CIM_SERVER_HTTP_PORT: "0",
@@ -46,7 +54,7 @@ async function trial(command: string[]): Promise<{ readyMs: number; residentMiB:
   const child = Bun.spawn(command, { env, stdout: "pipe", stderr: "inherit" });
   try {
     await lineWith(child.stdout, "ready");
-    return { readyMs: performance.now() - began, residentMiB: residentBytes(child.pid) / MEBIBYTE };
+    return { readyMs: performance.now() - began, residentMiB: residentBytesOf(child.pid) / MEBIBYTE };
   } finally {
     child.kill("SIGTERM");
     await child.exited;
@@ -62,9 +70,4 @@ async function lineWith(stream: ReadableStream<Uint8Array>, word: string): Promi
     if (text.includes(word)) return;
   }
   throw new Error(`the process ended without saying ${word}: ${text}`);
-}
-
-function residentBytes(pid: number): number {
-  const kibibytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kibibytes) * KIBIBYTE;
 }

@@ -1,0 +1,74 @@
+/** CIM as it runs: a route, servers, and what keeps their data, each a process of its own. */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { freePort, Processes } from "./processes.ts";
+import { BenchError } from "./scenario.ts";
+
+export type Store = "sqlite" | "redis";
+
+export interface SystemOptions {
+  store: Store;
+  /** Compiled programs instead of the sources. */
+  binary?: boolean;
+  /** Processes of cim-server. Default 1. */
+  servers?: number;
+  /** Further settings of all of them (docs/configuration.md). */
+  settings?: Record<string, string | number>;
+}
+
+/**
+ * Passwords would make the logins take minutes, so it runs without; every client has a token all the same, and
+ * everything that checks one does. Nobody's rate is limited.
+ */
+const SETTINGS = { CIM_AUTH: "open", CIM_LOG: "warn", CIM_MAX_MESSAGES_PER_SECOND: 1_000_000 };
+
+export class System {
+  private constructor(
+    readonly processes: Processes,
+    readonly routeUrl: string,
+    /** By part: route, server (server 2, … when there are several), redis. */
+    readonly pids: Record<string, number>,
+  ) {}
+
+  static async start({ store, binary = false, servers = 1, settings = {} }: SystemOptions): Promise<System> {
+    const processes = new Processes();
+    try {
+      const redis = store === "redis" ? await processes.startRedis() : null;
+      const port = await freePort();
+      const routeUrl = `http://127.0.0.1:${port}`;
+      const common = {
+        ...SETTINGS,
+        CIM_DATA: processes.data,
+        CIM_SECRET: randomBytes(16).toString("hex"),
+        CIM_ROUTE_PORT: port,
+        CIM_ROUTE_URL: routeUrl,
+        CIM_SERVER_PORT: 0,
+        CIM_SERVER_HTTP_PORT: 0,
+        ...(redis && { CIM_STORE: redis.url }),
+        ...settings,
+      };
+      const pids: Record<string, number> = {};
+      pids.route = (await processes.start(program("route", binary), common)).pid;
+      for (let i = 1; i <= servers; i++) {
+        const name = i === 1 ? "server" : `server ${i}`;
+        pids[name] = (await processes.start(program("server", binary), common)).pid;
+      }
+      if (redis) pids.redis = redis.pid;
+      return new System(processes, routeUrl, pids);
+    } catch (error) {
+      await processes[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.processes[Symbol.asyncDispose]();
+  }
+}
+
+function program(role: "route" | "server", binary: boolean): string[] {
+  if (!binary) return [process.execPath, `${role}/main.ts`];
+  const path = `dist/cim-${role}`;
+  if (!existsSync(path)) throw new BenchError(`${path} is not there: bun run build makes it`);
+  return [path];
+}

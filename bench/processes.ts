@@ -69,6 +69,11 @@ export class Processes {
   readonly data = mkdtempSync(join(tmpdir(), "cim-bench-"));
   readonly #children: Bun.Subprocess[] = [];
 
+  /** Has a child that another started end with the others. */
+  adopt(child: Bun.Subprocess): void {
+    this.#children.push(child);
+  }
+
   /** Starts a program that prints something once it is ready; resolves with its pid and what it printed. */
   async start(
     command: string[],

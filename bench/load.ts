@@ -1,0 +1,164 @@
+/** Runs the load generator (native/load.c) against a system, and says what it saw and what each part spent meanwhile. */
+import { type Account, logIn } from "./accounts.ts";
+import { compile } from "./native.ts";
+import { Meter, type Processor } from "./processes.ts";
+import type { Value } from "./scenario.ts";
+
+export interface Load {
+  /** Connected; two that follow one another are a pair. */
+  clients: number;
+  /** Of them, the first so many chat. Default: all. */
+  active?: number;
+  /** Messages in one Send at most; without a rate, each client sends so many as soon as the last ones have receipts. */
+  window: number;
+  /** Messages offered in a second, evenly spaced, over all clients; 0: as many as get through. */
+  rate?: number;
+  textBytes: number;
+  warmUpSeconds: number;
+  seconds: number;
+  /** Sends by POST /p2pRoute, one request at a time for each client, instead of over the connection. */
+  http?: boolean;
+}
+
+interface Times {
+  count: number;
+  p50Ms: number;
+  p99Ms: number;
+  maxMs: number;
+}
+
+/** What the load generator says at its end. Counts of what went wrong are over the whole run, warm-up included. */
+interface Observed {
+  seconds: number;
+  processorSeconds: number;
+  accepted: number;
+  delivered: number;
+  refused: number;
+  /** Offered, and not even queued. */
+  unsent: number;
+  /** Accepted and never delivered. */
+  lost: number;
+  duplicates: number;
+  disordered: number;
+  /** Conversations that ended with one. */
+  holes: number;
+  /** How often a server said that it left pushes out, and messages read from the log for that. */
+  lagging: number;
+  readOn: number;
+  receipt: Times;
+  delivery: Times;
+}
+
+export interface Driven {
+  observed: Observed;
+  /** By part, the load generator among them. */
+  spent: Record<string, Processor>;
+  /** The part of all cores that nobody used. */
+  idlePart: number;
+  remarks: string[];
+}
+
+/** What is loaded: CIM, or a program that does the same. */
+export interface Target {
+  pids: Record<string, number>;
+  /** Hands on `count` accounts as they are logged in. */
+  logIn(count: number, take: (accounts: Account[]) => void): Promise<void>;
+  http?: { host: string; port: number };
+}
+
+/** CIM as a target. */
+export function systemTarget({ routeUrl, pids }: { routeUrl: string; pids: Record<string, number> }): Target {
+  const { hostname: host, port } = new URL(routeUrl);
+  return { pids, logIn: (count, take) => logIn(routeUrl, count, take), http: { host, port: Number(port) } };
+}
+
+const BUSY = 0.9;
+const MICROSECONDS = 1e6;
+
+export async function drive(load: Load, target: Target): Promise<Driven> {
+  const child = Bun.spawn([compile("load"), ...argumentsOf(load, target)], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  try {
+    const loggedIn = target.logIn(load.clients, (accounts) => {
+      const lines = accounts.map(({ userId, ip, port, token }) => `${userId} ${ip} ${port} ${token}\n`);
+      child.stdin.write(lines.join(""));
+      void child.stdin.flush();
+    });
+    const [measured] = await Promise.all([measure(child, { ...target.pids, load: child.pid }), loggedIn]);
+    return measured;
+  } finally {
+    child.kill();
+    await child.exited;
+  }
+}
+
+function argumentsOf(load: Load, { http }: Target): string[] {
+  const { clients, active = clients, window, rate = 0, textBytes, warmUpSeconds, seconds } = load;
+  const numbers = [clients, active, window, rate, textBytes, warmUpSeconds * 1000, seconds * 1000];
+  return [...numbers, ...(load.http && http ? [http.host, http.port] : [])].map(String);
+}
+
+/** Reads what the others spent while the load generator measures. */
+async function measure(
+  child: { stdout: ReadableStream<Uint8Array> },
+  pids: Record<string, number>,
+): Promise<Driven> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let meter: Meter<string> | null = null;
+  let spent: { spent: Record<string, Processor>; idle: number } | null = null;
+  for await (const chunk of child.stdout) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes("measuring\n")) meter ??= new Meter(pids);
+    if (text.includes("measured\n")) spent ??= { spent: meter!.spent(), idle: meter!.idle() };
+  }
+  const last = text.trim().split("\n").at(-1)!;
+  if (spent === null || !last.startsWith("{")) throw new Error("the load generator ended early");
+  const observed = JSON.parse(last) as Observed;
+  return {
+    observed,
+    spent: spent.spent,
+    idlePart: spent.idle / (observed.seconds * navigator.hardwareConcurrency),
+    remarks: remarksOn(observed),
+  };
+}
+
+function remarksOn(observed: Observed): string[] {
+  const busy = observed.processorSeconds / observed.seconds;
+  const wrong = ["refused", "unsent", "lost", "duplicates", "disordered", "holes", "lagging"] as const;
+  return [
+    ...(busy < BUSY
+      ? []
+      : [`the load generator was busy ${Math.round(busy * 100)} % of a core: it was the bottleneck`]),
+    ...wrong.filter((name) => observed[name] > 0).map((name) => `${name}: ${observed[name]}`),
+  ];
+}
+
+/** Of a run: what got through, how long it took, and what a message cost each part. */
+export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
+  const { seconds, receipt, delivery } = observed;
+  const wrong = observed.lost + observed.duplicates + observed.disordered + observed.holes;
+  return [
+    { name: "accepted", unit: "messages/s", value: observed.accepted / seconds },
+    { name: "delivered", unit: "messages/s", value: observed.delivered / seconds },
+    { name: "receipt p50", unit: "ms", value: receipt.p50Ms },
+    { name: "receipt p99", unit: "ms", value: receipt.p99Ms },
+    { name: "delivery p50", unit: "ms", value: delivery.p50Ms },
+    { name: "delivery p99", unit: "ms", value: delivery.p99Ms },
+    { name: "lost, doubled or out of order", unit: "messages", value: wrong },
+    { name: "refused", unit: "messages", value: observed.refused },
+    ...Object.entries(spent).flatMap(([part, { user, system }]) => [
+      cost(`${part}: processor`, user + system, observed),
+      cost(`${part}: of it in the kernel`, system, observed),
+    ]),
+    { name: "load generator: busy", unit: "% of a core", value: (observed.processorSeconds / seconds) * 100 },
+    { name: "all cores: idle", unit: "%", value: idlePart * 100 },
+  ];
+}
+
+function cost(name: string, seconds: number, { accepted }: Observed): Value {
+  return { name, unit: "µs/message", value: (seconds * MICROSECONDS) / Math.max(1, accepted) };
+}

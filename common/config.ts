@@ -112,6 +112,12 @@ export const VARIABLES = {
     1,
     10_000,
   ),
+  CIM_WORKERS: integer(
+    "processes that a server, or a route on a shared store and registry, runs as, one for each core; worker 1, 2, … of a server listens on the given ports, the next ones, and so on",
+    1,
+    1,
+    256,
+  ),
   CIM_LOG: oneOf("how much is logged", ["info", "trace", "debug", "warn", "error", "silent"]),
 } as const satisfies Record<string, Variable<unknown>>;
 

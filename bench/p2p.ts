@@ -1,10 +1,9 @@
 /** Private messages over connections: stored, delivered and acknowledged, as fast as they get through. */
-import { drive, type Load, systemTarget, valuesOf } from "./load.ts";
+import type { Load } from "./load.ts";
+import { messageTrial, storesOf } from "./messages.ts";
 import type { Options } from "./options.ts";
-import { BenchError, type Case, type Scenario } from "./scenario.ts";
-import { type Store, System } from "./system.ts";
-
-const STORES = ["sqlite", "redis"];
+import type { Case, Scenario } from "./scenario.ts";
+import type { Store } from "./system.ts";
 
 export const p2p: Scenario = {
   name: "p2p",
@@ -24,14 +23,6 @@ export const p2p: Scenario = {
   plots: [],
 };
 
-/** @throws BenchError */
-export function storesOf(options: Options): Store[] {
-  const stores = options.texts("store");
-  const unknown = stores.filter((store) => !STORES.includes(store));
-  if (unknown.length > 0) throw new BenchError(`--store ${unknown}: want some of ${STORES.join(",")}`);
-  return stores as Store[];
-}
-
 function caseOf(options: Options, store: Store, window: number): Case {
   const load: Load = {
     clients: options.number("clients"),
@@ -43,10 +34,6 @@ function caseOf(options: Options, store: Store, window: number): Case {
   return {
     name: `${store}, window ${window}`,
     settings: { store, ...load },
-    async trial() {
-      await using system = await System.start({ store, binary: options.binary });
-      const driven = await drive(load, systemTarget(system));
-      return { values: valuesOf(driven), remarks: driven.remarks };
-    },
+    trial: () => messageTrial(load, { store, binary: options.binary }),
   };
 }

@@ -14,6 +14,7 @@ enum {
   BODY_SENT = 21,
   BODY_ACK = 22,
   BODY_SYNC = 23,
+  BODY_PAGES = 24,
   BODY_LAGGING = 25
 };
 
@@ -99,6 +100,17 @@ static inline size_t put_frame(uint8_t *out, int cmd, int body, const void *byte
   uint8_t *start = put_varint(out, size);
   memcpy(start, frame, size);
   return (size_t)(start - out) + size;
+}
+
+/* Appends a frame of any size, its body in `bytes`, to `at`; answers its end. */
+static inline uint8_t *append_frame(uint8_t *at, int cmd, int body, const void *bytes, size_t length) {
+  uint8_t head[16], *end = head;
+  if (cmd != CMD_LOGIN) end = put_number(end, 3, (uint64_t)cmd);
+  end = put_varint(put_varint(end, (uint64_t)body << 3 | 2), length);
+  at = put_varint(at, (size_t)(end - head) + length);
+  memcpy(at, head, (size_t)(end - head));
+  memcpy(at + (end - head), bytes, length);
+  return at + (end - head) + length;
 }
 
 #define MESSAGE_CONVERSATION 1

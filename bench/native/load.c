@@ -78,17 +78,6 @@ static void write_id(uint8_t *at, Client *c, uint64_t due) {
   hex(at, ++c->count, 10);
 }
 
-/* Appends a frame to `at`; answers its end. */
-static uint8_t *frame(uint8_t *at, int cmd, int field, const uint8_t *bytes, size_t length) {
-  uint8_t head[16], *end = head;
-  if (cmd != CMD_LOGIN) end = put_number(end, 3, (uint64_t)cmd);
-  end = put_varint(put_varint(end, (uint64_t)field << 3 | 2), length);
-  at = put_varint(at, (size_t)(end - head) + length);
-  memcpy(at, head, (size_t)(end - head));
-  memcpy(at + (end - head), bytes, length);
-  return at + (end - head) + length;
-}
-
 static void write_tcp(Client *c, const uint8_t *end) {
   socket_write(&c->tcp, out, (size_t)(end - out));
   c->wrote_at = now_ns();
@@ -104,14 +93,14 @@ static uint8_t *put_ack(uint8_t *at, Client *c) {
   uint8_t ack[128], *end = put_cursor(ack, 1, c);
   c->acked = c->sequence.base;
   c->unacked = 0;
-  return frame(at, CMD_CONTROL, BODY_ACK, ack, (size_t)(end - ack));
+  return append_frame(at, CMD_CONTROL, BODY_ACK, ack, (size_t)(end - ack));
 }
 
 /* Asks for what follows the cursor. */
 static void sync_from(Client *c) {
   uint8_t sync[128], *end = put_cursor(sync, 1, c);
   c->synced = true;
-  write_tcp(c, frame(out, CMD_CONTROL, BODY_SYNC, sync, (size_t)(end - sync)));
+  write_tcp(c, append_frame(out, CMD_CONTROL, BODY_SYNC, sync, (size_t)(end - sync)));
 }
 
 /* When the next message of this client was meant to go: now, unless they are offered at their own times. */
@@ -136,7 +125,7 @@ static uint8_t *put_send(uint8_t *at, Client *c, uint32_t count) {
     end = put_bytes(end, 3, text, options.text);
   }
   c->under_way = count;
-  return frame(at, CMD_CONTROL, BODY_SEND, body, (size_t)(end - body));
+  return append_frame(at, CMD_CONTROL, BODY_SEND, body, (size_t)(end - body));
 }
 
 static void post(Client *c) {
@@ -247,7 +236,7 @@ static void take_frame(Client *c, Bytes bytes, uint64_t now) {
   case BODY_SENT:
     return take_sent(c, f.value, now);
   case BODY_WELCOME: /* the answer to a sync says that the route has seen the login */
-    write_tcp(c, frame(out, CMD_CONTROL, BODY_SYNC, NULL, 0));
+    write_tcp(c, append_frame(out, CMD_CONTROL, BODY_SYNC, "", 0));
     c->welcome = true;
     return;
   case BODY_GOODBYE:
@@ -255,7 +244,7 @@ static void take_frame(Client *c, Bytes bytes, uint64_t now) {
   case BODY_LAGGING:
     seen.lagging++;
     return sync_from(c);
-  case BODY_SYNC + 1:
+  case BODY_PAGES:
     if (!c->ready) {
       c->ready = true;
       ready++;
@@ -323,7 +312,7 @@ static void add_client(char *line) {
   if (options.rate > 0 && known < options.active) c->queue = malloc(QUEUE * sizeof *c->queue);
   uint8_t login[2200], *end = put_bytes(login, 1, token, strlen(token));
   end = put_bytes(end, 2, "load", 4);
-  keep(&c->tcp, out, (size_t)(frame(out, CMD_LOGIN, BODY_LOGIN, login, (size_t)(end - login)) - out));
+  keep(&c->tcp, out, (size_t)(append_frame(out, CMD_LOGIN, BODY_LOGIN, login, (size_t)(end - login)) - out));
   watch(epoll, c->tcp.fd, (uint64_t)known << 1);
   if (options.http && known < options.active) {
     c->http.fd = connect_to(options.route);
@@ -362,7 +351,7 @@ static void tick(uint64_t now) {
     Client *c = &clients[i];
     if (!c->ready) continue;
     if (c->unacked > 0) write_tcp(c, put_ack(out, c));
-    else if (now - c->wrote_at > PING_NS) write_tcp(c, out + put_frame(out, CMD_PING, 0, NULL, 0));
+    else if (now - c->wrote_at > PING_NS) write_tcp(c, out + put_frame(out, CMD_PING, 0, "", 0));
   }
 }
 

@@ -154,9 +154,14 @@ export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
       cost(`${part}: processor`, user + system, observed),
       cost(`${part}: of it in the kernel`, system, observed),
     ]),
+    cost("all parts: processor", sum(Object.entries(spent).filter(([part]) => part !== "load")), observed),
     { name: "load generator: busy", unit: "% of a core", value: (observed.processorSeconds / seconds) * 100 },
     { name: "all cores: idle", unit: "%", value: idlePart * 100 },
   ];
+}
+
+function sum(parts: [string, Processor][]): number {
+  return parts.reduce((seconds, [, { user, system }]) => seconds + user + system, 0);
 }
 
 function cost(name: string, seconds: number, { accepted }: Observed): Value {

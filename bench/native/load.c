@@ -18,7 +18,7 @@
 #define ACK_TICKS 20 /* 200 ms */
 #define PING_NS 60000000000ull
 #define PATIENCE_NS 15000000000ull
-#define WAKE_NS 100000ull /* the least time between two looks at what is due */
+#define WAKE_NS 50000ull /* the least wait for what is due next */
 #define ID_LENGTH 36      /* <16 hex: when it was meant to be sent, ns>-<8 hex: client>-<10 hex: count> */
 #define MAX_EVENTS 512
 
@@ -52,6 +52,7 @@ static struct {
 
 static Client *clients;
 static uint32_t known, ready;
+static uint64_t offered;
 static int epoll;
 static bool measuring, sending;
 static Histogram receipts, deliveries;
@@ -355,12 +356,12 @@ static void tick(uint64_t now) {
   }
 }
 
-/* Queues the messages that are due by `now`, evenly spaced from `began` on. */
+/* When the next message is due: they are evenly spaced from `began` on. */
+static uint64_t next_offer(uint64_t began) { return began + (uint64_t)((double)offered * 1e9 / options.rate); }
+
+/* Queues the messages that are due by `now`. */
 static void offer(uint64_t began, uint64_t now) {
-  static uint64_t offered;
-  for (;;) {
-    uint64_t due = began + (uint64_t)((double)offered * 1e9 / options.rate);
-    if (due > now) return;
+  for (uint64_t due; (due = next_offer(began)) <= now;) {
     Client *c = &clients[offered++ % options.active];
     if (c->queue_count == QUEUE) seen.unsent++;
     else c->queue[(c->queue_first + c->queue_count++) % QUEUE] = due;
@@ -368,11 +369,18 @@ static void offer(uint64_t began, uint64_t now) {
   }
 }
 
+static uint64_t time_to_wait(bool offering, uint64_t began) {
+  if (!offering) return TICK_NS;
+  uint64_t now = now_ns(), due = next_offer(began);
+  if (due < now + WAKE_NS) return WAKE_NS;
+  return due < now + TICK_NS ? due - now : TICK_NS;
+}
+
 static void turn(uint64_t began) {
   static struct epoll_event events[MAX_EVENTS];
   static uint64_t ticked;
   bool offering = sending && options.rate > 0;
-  struct timespec wait = {0, (long)(offering ? WAKE_NS : TICK_NS)};
+  struct timespec wait = {0, (long)time_to_wait(offering, began)};
   int count = epoll_pwait2(epoll, events, MAX_EVENTS, &wait, NULL);
   for (int i = 0; i < count; i++) {
     if (events[i].data.u64 == UINT64_MAX) read_accounts();

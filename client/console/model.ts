@@ -83,10 +83,12 @@ export class Model {
     }
   }
 
-  /** Calls off the answer that is under way. */
-  stop(): void {
-    this.#running?.abort();
+  /** Calls off the answer that is under way; answers whether there was one. */
+  stop(): boolean {
+    const running = this.#running;
     this.#running = null;
+    running?.abort();
+    return running !== null;
   }
 
   /** Stops, and forgets what was said. */

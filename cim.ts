@@ -2,6 +2,7 @@
 import { type Config, ConfigError, readConfig, type VariableName } from "./common/config.ts";
 import { type Fetch, Link } from "./common/link.ts";
 import { createLogger } from "./common/logger.ts";
+import { bunMac } from "./common/mac-bun.ts";
 import { openDirectory, openRegistrar } from "./common/registry/open.ts";
 import type { ServerInstance } from "./common/registry/registry.ts";
 import { findSecret } from "./common/secret.ts";
@@ -59,7 +60,8 @@ export async function openCim(config: Config): Promise<Cim> {
   const files = { assets, page, downloads: openDownloads(config.downloads) };
   await using opening = new AsyncDisposableStack();
   const log = createLogger(config.log, "cim");
-  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
+  const secret = findSecret(config.secret, config.data, isShared(config) ? "given" : "made");
+  const tokens = new Tokens(secret, bunMac);
   const store = await openStore(config, log);
   opening.defer(() => store.close());
   const registry = await openDirectory(config, log);

@@ -2,6 +2,7 @@
 import { type Config, ConfigError } from "../common/config.ts";
 import { Link } from "../common/link.ts";
 import { createLogger } from "../common/logger.ts";
+import { bunMac } from "../common/mac-bun.ts";
 import { openDirectory } from "../common/registry/open.ts";
 import { type Overrides, type Role, type Running, runRole } from "../common/role.ts";
 import { findSecret } from "../common/secret.ts";
@@ -24,7 +25,8 @@ export const routeRole: Role = {
 async function startRoute(config: Config, worker: number | null): Promise<Running> {
   const downloads = openDownloads(config.downloads);
   const log = createLogger(config.log, "route", worker);
-  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
+  const secret = findSecret(config.secret, config.data, isShared(config) ? "given" : "made");
+  const tokens = new Tokens(secret, bunMac);
   const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);

@@ -2,6 +2,7 @@
 import type { Config } from "../common/config.ts";
 import { Link } from "../common/link.ts";
 import { createLogger } from "../common/logger.ts";
+import { bunMac } from "../common/mac-bun.ts";
 import { openRegistrar } from "../common/registry/open.ts";
 import { addressOf } from "../common/registry/registry.ts";
 import { type Role, type Running, runRole } from "../common/role.ts";
@@ -19,7 +20,7 @@ export const serverRole: Role = {
 
 async function startServer(config: Config, worker: number | null): Promise<Running> {
   const log = createLogger(config.log, "server", worker);
-  const tokens = new Tokens(findSecret(config.secret, config.data, "found"));
+  const tokens = new Tokens(findSecret(config.secret, config.data, "found"), bunMac);
   const link = new Link("server", tokens);
   const registrar = await openRegistrar(config, link, log);
   const server = await openServer({ config, tokens, link, registrar, log });

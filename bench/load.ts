@@ -2,7 +2,7 @@
 import { type Account, logIn } from "./accounts.ts";
 import { compile } from "./native.ts";
 import { Meter, type Processor } from "./processes.ts";
-import type { Value } from "./scenario.ts";
+import { BenchError, type Value } from "./scenario.ts";
 
 export interface Load {
   /** Connected; two that follow one another are a pair. */
@@ -116,7 +116,8 @@ async function measure(
     if (text.includes("measured\n")) spent ??= { spent: meter!.spent(), idle: meter!.idle() };
   }
   const last = text.trim().split("\n").at(-1)!;
-  if (spent === null || !last.startsWith("{")) throw new Error("the load generator ended early");
+  if (spent === null || !last.startsWith("{"))
+    throw new BenchError("the load generator ended early: it says why above");
   const observed = JSON.parse(last) as Observed;
   return {
     observed,

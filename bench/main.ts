@@ -12,7 +12,18 @@ async function main([name, ...args]: string[]): Promise<void> {
     const names = SCENARIOS.map((scenario) => scenario.name).join(", ");
     throw new BenchError(`${name}: there is no such scenario; want all, or one of ${names}`);
   }
-  for (const scenario of wanted) await measure(scenario, new Options(scenario, args));
+  for (const scenario of wanted) await attempt(() => measure(scenario, new Options(scenario, args)));
+}
+
+/** What one scenario lacks is said in a line, and ends with 1, but does not keep the others from being run. */
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    console.error(`bench: ${error.message}`);
+    process.exitCode = 1;
+  }
 }
 
 async function measure(scenario: Scenario, options: Options): Promise<void> {
@@ -43,10 +54,4 @@ function help(): string {
   ].join("\n");
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof BenchError)) throw error;
-  console.error(`bench: ${error.message}`);
-  process.exitCode = 1;
-}
+await attempt(() => main(process.argv.slice(2)));

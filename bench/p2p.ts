@@ -20,7 +20,13 @@ export const p2p: Scenario = {
     options
       .numbers("window")
       .flatMap((window) => storesOf(options).map((store) => caseOf(options, store, window))),
-  plots: [],
+  plots: [
+    { title: "Delivered", measurements: ["delivered"] },
+    {
+      title: "Processor time of a message, by part",
+      measurements: ["route: processor", "server: processor", "redis: processor", "load: processor"],
+    },
+  ],
 };
 
 function caseOf(options: Options, store: Store, window: number): Case {

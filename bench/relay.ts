@@ -10,9 +10,10 @@ export class Relay {
     readonly target: Target,
   ) {}
 
-  static async start(): Promise<Relay> {
+  /** @param fault what it is to do wrong, as native/relay.c says */
+  static async start(...fault: string[]): Promise<Relay> {
     const processes = new Processes();
-    const { pid, printed } = await processes.start([compile("relay")]);
+    const { pid, printed } = await processes.start([compile("relay"), ...fault]);
     const [port, httpPort] = printed.trim().split(" ").map(Number);
     return new Relay(processes, {
       pids: { relay: pid },

@@ -6,18 +6,18 @@ import { residentBytesOf } from "./processes.ts";
 import type { Case, Scenario } from "./scenario.ts";
 
 const MEBIBYTE = 1024 * 1024;
-const STARTS = 7;
 
 export const start: Scenario = {
   name: "start",
   sentence: "Time until everything in one process says that it is ready, and the memory it holds then.",
-  flags: {},
-  cases() {
+  flags: { starts: { default: "7", meaning: "starts in a trial, whose middle one counts" } },
+  cases(options) {
+    const starts = options.number("starts");
     const programs: [string, string[]][] = [["bun start.ts", [process.execPath, "start.ts"]]];
     if (existsSync("dist/cim")) programs.push(["dist/cim", ["dist/cim"]]);
     return programs.map(([name, command]): Case => {
-      const settings = { startsPerTrial: STARTS, warmUps: 1, data: "a new directory for each start" };
-      return { name, settings, trial: () => trial(command) };
+      const settings = { starts, warmUps: 1, data: "a new directory for each start" };
+      return { name, settings, trial: () => trial(command, starts) };
     });
   },
   plots: [
@@ -26,12 +26,12 @@ export const start: Scenario = {
   ],
 };
 
-async function trial(command: string[]) {
+async function trial(command: string[], count: number) {
   await startOnce(command); // warms the cache
   const starts: Awaited<ReturnType<typeof startOnce>>[] = [];
-  for (let i = 0; i < STARTS; i++) starts.push(await startOnce(command));
+  for (let i = 0; i < count; i++) starts.push(await startOnce(command));
   const middle = (of: (one: (typeof starts)[number]) => number) =>
-    starts.map(of).sort((a, b) => a - b)[STARTS >> 1]!;
+    starts.map(of).sort((a, b) => a - b)[count >> 1]!;
   return {
     values: [
       { name: "ready", unit: "ms", value: middle((one) => one.readyMs) },

@@ -17,7 +17,8 @@
 #define TICK_NS 10000000ull
 #define ACK_TICKS 20 /* 200 ms */
 #define PING_NS 60000000000ull
-#define PATIENCE_NS 15000000000ull
+#define PATIENCE_NS 15000000000ull /* without a word */
+#define MISSING_NS 1500000000ull
 #define WAKE_NS 50000ull /* the least wait for what is due next */
 #define ID_LENGTH 36      /* <16 hex: when it was meant to be sent, ns>-<8 hex: client>-<10 hex: count> */
 #define MAX_EVENTS 512
@@ -408,13 +409,6 @@ static void say(const char *word) {
   fflush(stdout);
 }
 
-static bool all_is_over(void) {
-  if (seen.delivered < seen.accepted) return false;
-  for (uint32_t i = 0; i < options.active; i++)
-    if (clients[i].under_way > 0) return false;
-  return true;
-}
-
 /* Whoever misses something after a while without a word asks for it. */
 static void ask_for_missing(void) {
   for (uint32_t i = 0; i < known; i++) {
@@ -423,14 +417,20 @@ static void ask_for_missing(void) {
   }
 }
 
+static bool anything_under_way(void) {
+  for (uint32_t i = 0; i < options.active; i++)
+    if (clients[i].under_way > 0) return true;
+  return false;
+}
+
 /* Until everything that was sent has its receipt, and everything accepted has come. */
 static void finish(uint64_t began) {
   bool asked = false;
-  for (progress_at = now_ns(); !all_is_over();) {
+  for (progress_at = now_ns(); seen.delivered < seen.accepted || anything_under_way();) {
     turn(began);
     uint64_t idle = now_ns() - progress_at;
-    if (idle > PATIENCE_NS) return;
-    if (asked || idle < PATIENCE_NS / 5) continue;
+    if (idle > (asked && !anything_under_way() ? MISSING_NS : PATIENCE_NS)) return;
+    if (asked || idle < MISSING_NS) continue;
     asked = true;
     ask_for_missing();
   }

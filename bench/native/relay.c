@@ -1,8 +1,9 @@
 /*
  * The floor under private messages: one process that does only the system calls. For each Send it reads, it writes the
  * messages to the receiver and the receipts to the sender, with the numbers they would have; nothing is checked or
- * kept. With "http" it takes POSTs in the place of Sends. A token is the user's number in decimal.
- * Prints its ports, for clients and for HTTP, once it listens.
+ * kept. POSTs do as well as Sends. A token is the user's number in decimal.
+ * Prints its ports, for clients and for HTTP, once it listens. Given "lose 100", it leaves out every hundredth message;
+ * "double 100" sends it twice: so a test sees that the load generator notices.
  */
 #define _GNU_SOURCE
 #include "frame.h"
@@ -21,6 +22,7 @@ static Peer *peers[1 << 16];        /* by descriptor */
 static Peer *users[MAX_USERS + 1];  /* who is connected, by number */
 static uint64_t seqs[MAX_USERS + 1]; /* of the conversation whose lower user this is: each has one */
 static int epoll;
+static uint64_t lose, twice, passed;
 static uint8_t message[READ_ROOM], receipts[READ_ROOM], to_receiver[2 * READ_ROOM], to_sender[READ_ROOM];
 
 static uint64_t milliseconds(void) {
@@ -64,6 +66,13 @@ static uint32_t receiver_in(Bytes conversation, uint32_t sender, uint32_t *lower
   return sender == *lower ? number_in(conversation) : *lower;
 }
 
+/* How often the next message is to go. */
+static uint32_t passes(void) {
+  passed++;
+  if (lose > 0 && passed % lose == 0) return 0;
+  return twice > 0 && passed % twice == 0 ? 2 : 1;
+}
+
 static void take_send(Peer *peer, Bytes send) {
   uint64_t number, now = milliseconds();
   uint32_t receiver = 0, lower;
@@ -75,7 +84,8 @@ static void take_send(Peer *peer, Bytes send) {
       if (field <= 3) parts[field] = part;
     receiver = receiver_in(parts[1], peer->user_id, &lower);
     uint64_t seq = ++seqs[lower];
-    end = put_message(end, parts[1], parts[2], peer->user_id, parts[3], now, seq);
+    uint32_t times = passes();
+    while (times-- > 0) end = put_message(end, parts[1], parts[2], peer->user_id, parts[3], now, seq);
     receipts_end = put_receipt(receipts_end, parts[2], now, seq);
   }
   if (users[receiver]) socket_write(&users[receiver]->socket, to_receiver, (size_t)(end - to_receiver));
@@ -184,9 +194,10 @@ static void on_event(struct epoll_event *event) {
   }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   static struct epoll_event events[MAX_EVENTS];
   int port, http_port;
+  if (argc == 3) *(strcmp(argv[1], "lose") == 0 ? &lose : &twice) = strtoul(argv[2], NULL, 10);
   signal(SIGPIPE, SIG_IGN);
   raise_file_limit();
   epoll = epoll_create1(0);

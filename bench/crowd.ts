@@ -161,18 +161,19 @@ export function startCrowds(
   return Promise.all(starts);
 }
 
-/** Writes a file of clients: `of` says where each is to be. */
+/** Writes a file of clients: `of` says where each is to be. @param user the number of the first, as a user */
 export async function writeClients(
   processes: Processes,
   count: number,
   of: (i: number) => Place,
+  user = 0,
 ): Promise<string> {
   const tokens = new Tokens(SECRET);
   const file = join(processes.data, `clients-${crypto.randomUUID()}`);
   const sink = Bun.file(file).writer();
   for (let first = 0; first < count; first += SIGNED_AT_ONCE) {
     const size = Math.min(SIGNED_AT_ONCE, count - first);
-    const lines = Array.from({ length: size }, (_, i) => lineOf(tokens, first + i, of(first + i)));
+    const lines = Array.from({ length: size }, (_, i) => lineOf(tokens, user + first + i, of(first + i)));
     sink.write((await Promise.all(lines)).join(""));
   }
   await sink.end();
@@ -226,13 +227,13 @@ async function post(url: string, body: object): Promise<Login> {
   return dataBody;
 }
 
-/** Starts a bare server in C. */
+/** Starts a bare server: in C, or another program that takes a port. */
 export async function startFloor(
   processes: Processes,
-  ...options: string[]
+  program: string[] = [compile("floor")],
 ): Promise<Place & { pid: number }> {
   const port = await freePort();
-  const { pid } = await processes.start([compile("floor"), String(port), ...options]);
+  const { pid } = await processes.start([...program, String(port)]);
   return { ip: "127.0.0.1", port, bootId: "", pid };
 }
 

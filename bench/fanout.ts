@@ -86,7 +86,13 @@ interface Measured {
 async function measure(processes: Processes, place: Place, options: Options): Promise<Measured> {
   const clients = options.number("clients");
   const file = await writeClients(processes, clients + PROBES + 1, () => place);
-  const readers = await startCrowds(processes, { file, first: 0, count: clients, each: EACH });
+  const readers = await startCrowds(processes, {
+    file,
+    first: 0,
+    count: clients,
+    each: EACH,
+    more: { restMs: 1 },
+  });
   // These ping all the time from a process of their own, and one of them speaks: what they see, the server did.
   const probes = await Crowd.start(processes, {
     file,

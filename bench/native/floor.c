@@ -2,7 +2,7 @@
  * A bare server: it makes the system calls that any server of these clients has to make, and does nothing else. It
  * believes every login, answers every ping, writes what one says to all others, and keeps nothing.
  *
- *   floor <port> [talk=0]      talk=0: takes connections and never reads them (what a bare socket costs)
+ *   floor <port>
  */
 #include "loop.h"
 
@@ -16,7 +16,7 @@
 static uint8_t opened[MAX_FILES]; /* by file: 1 connected, 2 logged in */
 static uint8_t *rest[MAX_FILES];
 static uint32_t rest_length[MAX_FILES];
-static int highest, epoll, talks;
+static int highest, epoll;
 static uint64_t seq;
 static uint8_t buffer[READ_BYTES], hello[FRAME_ROOM], pong[FRAME_ROOM];
 static size_t hello_length, pong_length;
@@ -101,7 +101,7 @@ static void accept_some(int listener) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     opened[fd] = 1;
     if (fd > highest) highest = fd;
-    if (talks) watch_fd(epoll, fd, EPOLLIN | EPOLLRDHUP, (uint64_t)fd);
+    watch_fd(epoll, fd, EPOLLIN | EPOLLRDHUP, (uint64_t)fd);
   }
 }
 
@@ -116,7 +116,6 @@ static void prepare(void) {
 
 int main(int argc, char **argv) {
   uint16_t port = (uint16_t)atoi(argc > 1 ? argv[1] : "0");
-  talks = atoi(option(argc, argv, "talk", "1"));
   static uint8_t listens[MAX_FILES];
   epoll = epoll_create1(0);
   for (int i = 0; i < LISTENERS; i++) {

@@ -28,7 +28,7 @@ interface Times {
 }
 
 /** What the load generator says at its end. Counts of what went wrong are over the whole run, warm-up included. */
-interface Observed {
+export interface Observed {
   seconds: number;
   processorSeconds: number;
   accepted: number;
@@ -36,6 +36,8 @@ interface Observed {
   refused: number;
   /** Offered, and not even queued. */
   unsent: number;
+  /** When the measurement ended. */
+  backlog: number;
   /** Accepted and never delivered. */
   lost: number;
   duplicates: number;
@@ -143,12 +145,18 @@ export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
   const { seconds, receipt, delivery } = observed;
   const wrong = observed.lost + observed.duplicates + observed.disordered + observed.holes;
   return [
+    {
+      name: "stored and delivered",
+      unit: "messages/s",
+      value: Math.min(observed.accepted, observed.delivered) / seconds,
+    },
     { name: "accepted", unit: "messages/s", value: observed.accepted / seconds },
     { name: "delivered", unit: "messages/s", value: observed.delivered / seconds },
     { name: "receipt p50", unit: "ms", value: receipt.p50Ms },
     { name: "receipt p99", unit: "ms", value: receipt.p99Ms },
     { name: "delivery p50", unit: "ms", value: delivery.p50Ms },
     { name: "delivery p99", unit: "ms", value: delivery.p99Ms },
+    { name: "accepted and not delivered at the end", unit: "messages", value: Math.max(0, observed.backlog) },
     { name: "lost, doubled or out of order", unit: "messages", value: wrong },
     { name: "refused", unit: "messages", value: observed.refused },
     ...Object.entries(spent).flatMap(([part, { user, system }]) => [

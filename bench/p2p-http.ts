@@ -30,5 +30,5 @@ export const p2pHttp: Scenario = {
         };
       }),
     ),
-  plots: [{ title: "Delivered", measurements: ["delivered"] }],
+  plots: [{ title: "Stored, acknowledged and delivered", measurements: ["stored and delivered"] }],
 };

@@ -74,18 +74,17 @@ export class Processes {
     this.#children.push(child);
   }
 
-  /** Starts a program that prints something once it is ready; resolves with its pid and what it printed. */
+  /** Starts a program, and resolves with its pid and what it printed once there is `ready` in that. */
   async start(
     command: string[],
     settings: Record<string, string | number> = {},
+    ready = "",
   ): Promise<{ pid: number; printed: string }> {
     const given = Object.entries(settings).map(([name, value]) => [name, String(value)]);
     const env = { ...process.env, ...Object.fromEntries(given) };
     const child = Bun.spawn(command, { env, cwd: ROOT, stdout: "pipe", stderr: "inherit" });
     this.#children.push(child);
-    for await (const chunk of child.stdout)
-      return { pid: child.pid, printed: new TextDecoder().decode(chunk) };
-    throw new BenchError(`${command.join(" ")} ended without a word`);
+    return { pid: child.pid, printed: await printedUpTo(ready, child.stdout, command) };
   }
 
   /** A Redis that keeps what it has as the shipped configuration does: a file, flushed every second. */
@@ -95,14 +94,9 @@ export class Processes {
     const settings = { appendonly: "yes", appendfsync: "everysec", save: "", ...options };
     const given = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const place = ["--port", String(port), "--bind", "127.0.0.1", "--dir", this.data];
-    const child = Bun.spawn(["redis-server", ...place, ...given], { stdout: "pipe", stderr: "inherit" });
-    this.#children.push(child);
-    let printed = "";
-    for await (const chunk of child.stdout) {
-      printed += new TextDecoder().decode(chunk);
-      if (/ready to accept connections/i.test(printed)) break;
-    }
-    return { pid: child.pid, url: `redis://127.0.0.1:${port}` };
+    const command = ["redis-server", ...place, ...given];
+    const { pid } = await this.start(command, {}, "eady to accept connections");
+    return { pid, url: `redis://127.0.0.1:${port}` };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,6 +111,21 @@ export class Processes {
 }
 
 const ROOT = join(import.meta.dir, "..");
+
+/** @throws BenchError when the program ends before it printed `word` */
+async function printedUpTo(
+  word: string,
+  output: ReadableStream<Uint8Array>,
+  command: string[],
+): Promise<string> {
+  const decoder = new TextDecoder();
+  let printed = "";
+  for await (const chunk of output) {
+    printed += decoder.decode(chunk, { stream: true });
+    if (printed.includes(word)) return printed;
+  }
+  throw new BenchError(`${command.join(" ")} ended without a word of ${word || "anything"}: ${printed}`);
+}
 
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

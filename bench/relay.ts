@@ -1,4 +1,5 @@
 /** The floor under private messages (native/relay.c): what the same load reaches when nothing but the system calls is done. */
+import { join } from "node:path";
 import type { Account } from "./accounts.ts";
 import type { Target } from "./load.ts";
 import { compile } from "./native.ts";
@@ -10,10 +11,15 @@ export class Relay {
     readonly target: Target,
   ) {}
 
-  /** @param fault what it is to do wrong, as native/relay.c says */
-  static async start(...fault: string[]): Promise<Relay> {
+  /**
+   * @param storing what is done with messages before anyone is told: nothing, written to a file, or waited for until
+   * they are on the disk
+   * @param fault what it is to do wrong, as native/relay.c says
+   */
+  static async start(storing: "nothing" | "write" | "sync", ...fault: string[]): Promise<Relay> {
     const processes = new Processes();
-    const { pid, printed } = await processes.start([compile("relay"), ...fault]);
+    const file = storing === "nothing" ? [] : [storing, join(processes.data, "messages")];
+    const { pid, printed } = await processes.start([compile("relay"), ...file, ...fault]);
     const [port, httpPort] = printed.trim().split(" ").map(Number);
     return new Relay(processes, {
       pids: { relay: pid },

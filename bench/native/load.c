@@ -23,6 +23,11 @@
 #define ID_LENGTH 36      /* <16 hex: when it was meant to be sent, ns>-<8 hex: client>-<10 hex: count> */
 #define MAX_EVENTS 512
 
+/* A message: when it was meant to go, and which of its sender's it is. */
+typedef struct {
+  uint64_t at, number;
+} Meant;
+
 typedef struct {
   Socket tcp, http;
   uint64_t user_id;
@@ -30,8 +35,8 @@ typedef struct {
   struct sockaddr_in server;
   bool welcome, ready, synced;
   uint32_t partner;
-  uint64_t sent_at[MAX_WINDOW];
-  uint32_t under_way;
+  Meant meant[MAX_WINDOW]; /* under way, or to be sent again */
+  uint32_t under_way, again;
   uint64_t *queue; /* times at which offered messages were due */
   uint32_t queue_first, queue_count;
   uint64_t count, acked, unacked, last_delivered, wrote_at;
@@ -72,12 +77,12 @@ static uint64_t from_hex(const uint8_t *at, int digits) {
   return value;
 }
 
-static void write_id(uint8_t *at, Client *c, uint64_t due) {
-  at = hex(at, due, 16);
+static void write_id(uint8_t *at, Client *c, Meant meant) {
+  at = hex(at, meant.at, 16);
   *at++ = '-';
   at = hex(at, (uint64_t)(c - clients), 8);
   *at++ = '-';
-  hex(at, ++c->count, 10);
+  hex(at, meant.number, 10);
 }
 
 static void write_tcp(Client *c, const uint8_t *end) {
@@ -105,22 +110,22 @@ static void sync_from(Client *c) {
   write_tcp(c, append_frame(out, CMD_CONTROL, BODY_SYNC, sync, (size_t)(end - sync)));
 }
 
-/* When the next message of this client was meant to go: now, unless they are offered at their own times. */
-static uint64_t next_due(Client *c, uint64_t now) {
-  if (options.rate == 0) return now;
-  c->queue_count--;
-  return c->queue[c->queue_first++ % QUEUE];
+/* The client's next `count` messages: meant for now, unless they are offered at their own times. */
+static void take_next(Client *c, uint32_t count) {
+  uint64_t now = now_ns();
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t at = options.rate == 0 ? now : c->queue[c->queue_first++ % QUEUE];
+    c->meant[i] = (Meant){at, ++c->count};
+  }
+  if (options.rate > 0) c->queue_count -= count;
 }
 
 static uint8_t *put_send(uint8_t *at, Client *c, uint32_t count) {
-  uint64_t now = now_ns();
-  size_t name = strlen(c->conversation);
+  size_t name = strlen(c->conversation), text_head = options.text < 128 ? 2 : 3;
   uint8_t *end = body;
   for (uint32_t i = 0; i < count; i++) {
-    c->sent_at[i] = next_due(c, now);
     uint8_t id[ID_LENGTH];
-    write_id(id, c, c->sent_at[i]);
-    size_t text_head = options.text < 128 ? 2 : 3;
+    write_id(id, c, c->meant[i]);
     end = put_varint(put_varint(end, 1 << 3 | 2), 2 + name + 2 + ID_LENGTH + text_head + options.text);
     end = put_bytes(end, 1, c->conversation, name);
     end = put_bytes(end, 2, id, ID_LENGTH);
@@ -132,8 +137,7 @@ static uint8_t *put_send(uint8_t *at, Client *c, uint32_t count) {
 
 static void post(Client *c) {
   uint8_t id[ID_LENGTH];
-  c->sent_at[0] = next_due(c, now_ns());
-  write_id(id, c, c->sent_at[0]);
+  write_id(id, c, c->meant[0]);
   c->under_way = 1;
   int length = snprintf((char *)body, sizeof body, "{\"userId\":%lu,\"receiveUserId\":%lu,\"messageId\":\"%.*s\",\"msg\":\"%.*s\"}",
                         c->user_id, clients[c->partner].user_id, ID_LENGTH, (char *)id, (int)options.text, text);
@@ -145,7 +149,7 @@ static void post(Client *c) {
 }
 
 static uint32_t to_send(Client *c) {
-  if (!sending || c->under_way > 0 || c - clients >= (long)options.active) return 0;
+  if (!sending || c->under_way > 0 || c->again > 0 || c - clients >= (long)options.active) return 0;
   uint32_t most = options.http ? 1 : options.window;
   if (options.rate == 0) return most;
   return c->queue_count < most ? c->queue_count : most;
@@ -156,18 +160,28 @@ static void flush(Client *c) {
   uint8_t *end = out;
   uint32_t count = to_send(c);
   if (c->unacked >= ACK_MESSAGES) end = put_ack(end, c);
+  if (count > 0) take_next(c, count);
   if (count > 0 && !options.http) end = put_send(end, c, count);
   if (end > out) write_tcp(c, end);
   if (count > 0 && options.http) post(c);
 }
 
-static void accepted(Client *c, uint32_t i, uint64_t seq, uint64_t now) {
+static void accepted(Client *c, Meant meant, uint64_t seq, uint64_t now) {
   seen.accepted++;
-  if (measuring) histogram_add(&receipts, now - c->sent_at[i]);
+  if (measuring) histogram_add(&receipts, now - meant.at);
   Seen how = sequence_add(&c->sequence, seq);
   if (how == SEQ_TOO_FAR) fail("%s: a receipt says %lu after %lu", c->conversation, seq, c->sequence.base);
   if (how == SEQ_SEEN && !c->synced) seen.duplicates++;
 }
+
+/* What was refused and may be tried again is sent again, with its id, at the client's next turn. */
+static void refused(Client *c, Meant meant, const char *code, const char *why, int length) {
+  if (seen.refused++ == 0) fprintf(stderr, "load: refused with %.4s: %.*s\n", code, length, why);
+  if (memcmp(code, "6000", 4) != 0 && memcmp(code, "8000", 4) != 0) fail("that does not pass");
+  c->meant[c->again++] = meant;
+}
+
+static bool is_accepted(const char *code) { return memcmp(code, "9000", 4) == 0 || memcmp(code, "7000", 4) == 0; }
 
 static void take_sent(Client *c, Bytes sent, uint64_t now) {
   uint64_t number;
@@ -175,15 +189,17 @@ static void take_sent(Client *c, Bytes sent, uint64_t now) {
   uint32_t i = 0;
   for (; take_field(&sent, &number, &receipt); i++) {
     uint64_t seq = 0;
-    bool fine = false;
+    Bytes code = {0, 0}, why = {0, 0};
+    Meant meant = c->meant[i];
     for (int field; (field = take_field(&receipt, &number, &part));) {
-      if (field == 1 && (i >= c->under_way || from_hex(part.at, 16) != c->sent_at[i]))
+      if (field == 1 && (i >= c->under_way || from_hex(part.at, 16) != meant.at))
         fail("%s: a receipt for another message", c->conversation);
-      if (field == 2) fine = memcmp(part.at, "9000", 4) == 0 || memcmp(part.at, "7000", 4) == 0;
+      if (field == 2) code = part;
+      if (field == 3) why = part;
       if (field == 4) seq = number;
     }
-    if (fine) accepted(c, i, seq, now);
-    else seen.refused++;
+    if (is_accepted((const char *)code.at)) accepted(c, meant, seq, now);
+    else refused(c, meant, (const char *)code.at, (const char *)why.at, (int)(why.end - why.at));
   }
   if (i != c->under_way) fail("%s: %u receipts for %u messages", c->conversation, i, c->under_way);
   c->under_way = 0;
@@ -281,9 +297,9 @@ static size_t take_answer(void *who, uint8_t *bytes, size_t length) {
   size_t whole = (size_t)(content - answer) + strtoul(size + 15, NULL, 10);
   if (length < whole) return 0;
   char *code = strstr(content, "\"code\":\""), *seq = strstr(content, "\"seq\":");
-  bool fine = code && seq && (strncmp(code + 8, "9000", 4) == 0 || strncmp(code + 8, "7000", 4) == 0);
-  if (fine) accepted(c, 0, strtoul(seq + 6, NULL, 10), now_ns());
-  else seen.refused++;
+  if (!code) fail("an answer without a code: %s", answer);
+  if (seq && is_accepted(code + 8)) accepted(c, c->meant[0], strtoul(seq + 6, NULL, 10), now_ns());
+  else refused(c, c->meant[0], code + 8, content, (int)(whole - (size_t)(content - answer)));
   c->under_way = 0;
   return whole;
 }
@@ -346,12 +362,20 @@ static void read_accounts(void) {
   memmove(lines, line, length);
 }
 
-/* One turn of the clients' clocks: each acknowledges every 200 ms, and pings when it wrote nothing for long. */
+static void send_again(Client *c) {
+  uint32_t count = c->again;
+  c->again = 0;
+  if (options.http) return post(c);
+  write_tcp(c, put_send(out, c, count));
+}
+
+/* One turn of the clients' clocks: every 200 ms each acknowledges, tries again what was refused, and pings if it wrote nothing for long. */
 static void tick(uint64_t now) {
   static uint32_t turn;
   for (uint32_t i = turn++ % ACK_TICKS; i < known; i += ACK_TICKS) {
     Client *c = &clients[i];
     if (!c->ready) continue;
+    if (c->again > 0 && c->under_way == 0) send_again(c);
     if (c->unacked > 0) write_tcp(c, put_ack(out, c));
     else if (now - c->wrote_at > PING_NS) write_tcp(c, out + put_frame(out, CMD_PING, 0, "", 0));
   }
@@ -419,7 +443,7 @@ static void ask_for_missing(void) {
 
 static bool anything_under_way(void) {
   for (uint32_t i = 0; i < options.active; i++)
-    if (clients[i].under_way > 0) return true;
+    if (clients[i].under_way > 0 || clients[i].again > 0) return true;
   return false;
 }
 
@@ -458,13 +482,14 @@ static void measure(void) {
   double seconds = (double)(now_ns() - from) / 1e9;
   accepted = seen.accepted - accepted;
   delivered = seen.delivered - delivered;
+  int64_t backlog = (int64_t)(seen.accepted - seen.delivered);
   measuring = false;
   say("measured");
   sending = false;
   finish(began);
   printf("{\"seconds\":%.6f,\"processorSeconds\":%.6f,\"accepted\":%lu,\"delivered\":%lu,\"refused\":%lu,"
-         "\"unsent\":%lu,\"lost\":%ld,\"duplicates\":%lu,\"disordered\":%lu,\"holes\":%lu,\"lagging\":%lu,\"readOn\":%lu,",
-         seconds, processor, accepted, delivered, seen.refused, seen.unsent, (long)(seen.accepted - seen.delivered),
+         "\"unsent\":%lu,\"backlog\":%ld,\"lost\":%ld,\"duplicates\":%lu,\"disordered\":%lu,\"holes\":%lu,\"lagging\":%lu,\"readOn\":%lu,",
+         seconds, processor, accepted, delivered, seen.refused, seen.unsent, (long)backlog, (long)(seen.accepted - seen.delivered),
          seen.duplicates, seen.disordered, holes(), seen.lagging, seen.read_on);
   histogram_print(stdout, "receipt", &receipts);
   putchar(',');

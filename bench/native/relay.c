@@ -1,29 +1,68 @@
 /*
  * The floor under private messages: one process that does only the system calls. For each Send it reads, it writes the
- * messages to the receiver and the receipts to the sender, with the numbers they would have; nothing is checked or
- * kept. POSTs do as well as Sends. A token is the user's number in decimal.
- * Prints its ports, for clients and for HTTP, once it listens. Given "lose 100", it leaves out every hundredth message;
- * "double 100" sends it twice: so a test sees that the load generator notices.
+ * messages to the receiver and the receipts to the sender, with the numbers they would have; nothing is checked. POSTs
+ * do as well as Sends. A token is the user's number in decimal. Prints its ports, for clients and for HTTP, once it
+ * listens. What it may be given, in pairs:
+ *   write <file>   appends all messages that came at once to the file, in one write, before it writes to anyone
+ *   sync <file>    and waits until they are on the disk
+ *   lose <n>, double <n>   leaves out every nth message, or sends it twice: so a test sees that it is noticed
+ *   refuse <n>   refuses every nth Send in a way that may pass
  */
 #define _GNU_SOURCE
 #include "frame.h"
 #include "socket.h"
 
 #define MAX_USERS 20000
-#define MAX_EVENTS 512
+#define MAX_EVENTS 4096
 
 typedef struct {
   Socket socket;
   uint32_t user_id;
-  bool http;
+  bool http, waits;
 } Peer;
 
 static Peer *peers[1 << 16];        /* by descriptor */
 static Peer *users[MAX_USERS + 1];  /* who is connected, by number */
 static uint64_t seqs[MAX_USERS + 1]; /* of the conversation whose lower user this is: each has one */
 static int epoll;
-static uint64_t lose, twice, passed;
+static uint64_t lose, twice, refuse, passed, sends;
+static int file = -1;
+static bool sync_file;
+static uint8_t *kept; /* messages that go to the file next */
+static size_t kept_length, kept_room;
+static Peer *waiting[MAX_EVENTS * 2]; /* until then */
+static size_t waiting_count;
 static uint8_t message[READ_ROOM], receipts[READ_ROOM], to_receiver[2 * READ_ROOM], to_sender[READ_ROOM];
+
+/* Writes to a peer: at once, or after what it is about was written to the file. */
+static void say(Peer *peer, const uint8_t *bytes, size_t length) {
+  if (file < 0) return socket_write(&peer->socket, bytes, length);
+  keep(&peer->socket, bytes, length);
+  if (peer->waits) return;
+  peer->waits = true;
+  waiting[waiting_count++] = peer;
+}
+
+static void store(const uint8_t *bytes, size_t length) {
+  if (file < 0) return;
+  if (kept_length + length > kept_room) kept = realloc(kept, kept_room = (kept_length + length) * 2);
+  memcpy(kept + kept_length, bytes, length);
+  kept_length += length;
+}
+
+/* Ends a round: to the file, then to those who wait. */
+static void settle(void) {
+  if (kept_length > 0) {
+    if (write(file, kept, kept_length) != (ssize_t)kept_length) fail("write: %s", strerror(errno));
+    if (sync_file && fdatasync(file) < 0) fail("fdatasync: %s", strerror(errno));
+    kept_length = 0;
+  }
+  for (size_t i = 0; i < waiting_count; i++) {
+    waiting[i]->waits = false;
+    socket_drain(&waiting[i]->socket);
+  }
+  waiting_count = 0;
+}
 
 static uint64_t milliseconds(void) {
   struct timespec t;
@@ -51,9 +90,10 @@ static uint8_t *put_message(uint8_t *at, Bytes conversation, Bytes id, uint32_t 
   return append_frame(at, CMD_MESSAGE, BODY_MESSAGE, message, (size_t)(end - message));
 }
 
+/* @param seq 0: it is refused */
 static uint8_t *put_receipt(uint8_t *at, Bytes id, uint64_t now, uint64_t seq) {
   uint8_t receipt[256], *end = put_bytes(receipt, 1, id.at, (size_t)(id.end - id.at));
-  end = put_bytes(end, 2, "9000", 4);
+  end = put_bytes(end, 2, seq > 0 ? "9000" : "8000", 4);
   end = put_number(put_number(end, 4, seq), 5, now);
   return put_bytes(at, 1, receipt, (size_t)(end - receipt));
 }
@@ -76,6 +116,7 @@ static uint32_t passes(void) {
 static void take_send(Peer *peer, Bytes send) {
   uint64_t number, now = milliseconds();
   uint32_t receiver = 0, lower;
+  bool refused = refuse > 0 && ++sends % refuse == 0;
   Bytes outgoing = {0, 0}, part = {0, 0};
   uint8_t *end = to_receiver, *receipts_end = receipts;
   while (take_field(&send, &number, &outgoing)) {
@@ -83,14 +124,15 @@ static void take_send(Peer *peer, Bytes send) {
     for (int field; (field = take_field(&outgoing, &number, &part));)
       if (field <= 3) parts[field] = part;
     receiver = receiver_in(parts[1], peer->user_id, &lower);
-    uint64_t seq = ++seqs[lower];
-    uint32_t times = passes();
+    uint64_t seq = refused ? 0 : ++seqs[lower];
+    uint32_t times = refused ? 0 : passes();
     while (times-- > 0) end = put_message(end, parts[1], parts[2], peer->user_id, parts[3], now, seq);
     receipts_end = put_receipt(receipts_end, parts[2], now, seq);
   }
-  if (users[receiver]) socket_write(&users[receiver]->socket, to_receiver, (size_t)(end - to_receiver));
+  store(to_receiver, (size_t)(end - to_receiver));
+  if (users[receiver] && end > to_receiver) say(users[receiver], to_receiver, (size_t)(end - to_receiver));
   end = append_frame(to_sender, CMD_CONTROL, BODY_SENT, receipts, (size_t)(receipts_end - receipts));
-  socket_write(&peer->socket, to_sender, (size_t)(end - to_sender));
+  say(peer, to_sender, (size_t)(end - to_sender));
 }
 
 static void take_login(Peer *peer, Bytes login) {
@@ -99,7 +141,7 @@ static void take_login(Peer *peer, Bytes login) {
   take_field(&login, &number, &token);
   peer->user_id = number_in(token);
   users[peer->user_id] = peer;
-  socket_write(&peer->socket, to_sender, (size_t)(append_frame(to_sender, CMD_CONTROL, BODY_WELCOME, "", 0) - to_sender));
+  say(peer, to_sender, (size_t)(append_frame(to_sender, CMD_CONTROL, BODY_WELCOME, "", 0) - to_sender));
 }
 
 static void take_frame(Peer *peer, Bytes bytes) {
@@ -107,7 +149,7 @@ static void take_frame(Peer *peer, Bytes bytes) {
   if (f.body == BODY_SEND) take_send(peer, f.value);
   else if (f.body == BODY_LOGIN) take_login(peer, f.value);
   else if (f.body == BODY_SYNC)
-    socket_write(&peer->socket, to_sender, (size_t)(append_frame(to_sender, CMD_CONTROL, BODY_PAGES, "", 0) - to_sender));
+    say(peer, to_sender, (size_t)(append_frame(to_sender, CMD_CONTROL, BODY_PAGES, "", 0) - to_sender));
 }
 
 static size_t take_bytes(void *who, uint8_t *bytes, size_t length) {
@@ -138,14 +180,15 @@ static void take_post(Peer *peer, char *body) {
   Bytes conversation = {(uint8_t *)name, (uint8_t *)name + sprintf(name, "p2p:%u:%u", lower, higher)};
   uint64_t seq = ++seqs[lower];
   uint8_t *end = put_message(to_receiver, conversation, id, sender, text, milliseconds(), seq);
-  if (users[receiver]) socket_write(&users[receiver]->socket, to_receiver, (size_t)(end - to_receiver));
+  store(to_receiver, (size_t)(end - to_receiver));
+  if (users[receiver]) say(users[receiver], to_receiver, (size_t)(end - to_receiver));
   int length = sprintf(json,
                        "{\"code\":\"9000\",\"message\":\"success\",\"reqNo\":null,\"dataBody\":{\"messageId\":\"%.*s\","
                        "\"seq\":%lu,\"conversation\":\"%s\"}}",
                        (int)(id.end - id.at), id.at, seq, name);
   int size = sprintf((char *)to_sender, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                      length, json);
-  socket_write(&peer->socket, to_sender, (size_t)size);
+  say(peer, to_sender, (size_t)size);
 }
 
 static size_t take_request(void *who, uint8_t *bytes, size_t length) {
@@ -189,15 +232,27 @@ static void on_event(struct epoll_event *event) {
   for (bool more = true; more;) {
     if (socket_read(&peer->socket, peer, peer->http ? take_request : take_bytes, &more)) continue;
     users[peer->user_id] = NULL;
+    peer->socket.out_length = 0;
     close(peer->socket.fd);
-    return free(peer);
+    return;
+  }
+}
+
+static void read_option(const char *name, const char *value) {
+  if (strcmp(name, "refuse") == 0) refuse = strtoul(value, NULL, 10);
+  else if (strcmp(name, "lose") == 0) lose = strtoul(value, NULL, 10);
+  else if (strcmp(name, "double") == 0) twice = strtoul(value, NULL, 10);
+  else {
+    sync_file = strcmp(name, "sync") == 0;
+    file = open(value, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (file < 0) fail("%s: %s", value, strerror(errno));
   }
 }
 
 int main(int argc, char **argv) {
   static struct epoll_event events[MAX_EVENTS];
   int port, http_port;
-  if (argc == 3) *(strcmp(argv[1], "lose") == 0 ? &lose : &twice) = strtoul(argv[2], NULL, 10);
+  for (int i = 1; i + 1 < argc; i += 2) read_option(argv[i], argv[i + 1]);
   signal(SIGPIPE, SIG_IGN);
   raise_file_limit();
   epoll = epoll_create1(0);
@@ -211,5 +266,6 @@ int main(int argc, char **argv) {
       else if (events[i].data.fd == http) accept_all(http, true);
       else on_event(&events[i]);
     }
+    settle();
   }
 }

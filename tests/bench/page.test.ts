@@ -31,7 +31,12 @@ test("what a reader has to know before believing a number stands under it", () =
 });
 
 function report(perSecond: number): Report {
-  const measurement = { name: "delivered", unit: "messages/s", trials: [perSecond], median: perSecond };
+  const measurement = {
+    name: "stored and delivered",
+    unit: "messages/s",
+    trials: [perSecond],
+    median: perSecond,
+  };
   return {
     scenario: "p2p",
     sentence: "Messages.",

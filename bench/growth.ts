@@ -28,7 +28,7 @@ export const growth: Scenario = {
         return {
           name: `${store}, ${clients} online`,
           settings: { store, ...load },
-          trial: () => messageTrial(load, { store, binary: options.binary }),
+          trial: () => messageTrial(load, { store, ...options.programs }),
         };
       }),
     ),

@@ -38,14 +38,14 @@ async function measure(scenario: Scenario, options: Options): Promise<void> {
 function help(): string {
   const flag = (indent: string) => (entry: [string, Flag]) => {
     const [name, { default: value, meaning }] = entry;
-    return `${indent}--${name.padEnd(10)} ${meaning}${value && ` (${value})`}`;
+    return `${indent}--${name.padEnd(8)} ${meaning}${value && ` (${value})`}`;
   };
   return [
     "bun run bench <scenario> [flags]    measures, and prints JSON",
     "bun run bench all --out <directory>  all of them, a file each",
     "",
     ...Object.entries(COMMON_FLAGS).map(flag("  ")),
-    "  --binary     dist/cim-route and dist/cim-server instead of the sources",
+    "  --binary   dist/cim-route and dist/cim-server instead of the sources",
     "",
     ...SCENARIOS.flatMap(({ name, sentence, flags }) => [
       `${name}: ${sentence}`,

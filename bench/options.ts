@@ -7,6 +7,7 @@ export const COMMON_FLAGS = {
   trials: { default: "3", meaning: "trials of each case" },
   seconds: { default: "8", meaning: "seconds measured in a trial" },
   "warm-up": { default: "3", meaning: "seconds before that, which do not count" },
+  profile: { default: "", meaning: "directory to write processor profiles of route and server to" },
   out: { default: "", meaning: "directory to write <scenario>.json to, instead of printing it" },
 } satisfies Record<string, Flag>;
 
@@ -28,6 +29,11 @@ export class Options {
       names.map((name) => [name, String(given[name] ?? flags[name]!.default)]),
     );
     this.command = ["bun run bench", scenario.name, ...withoutOut(args)].join(" ");
+  }
+
+  /** How CIM's own programs are to be run. */
+  get programs(): { binary: boolean; profile: string } {
+    return { binary: this.binary, profile: this.text("profile") };
   }
 
   get trials(): number {

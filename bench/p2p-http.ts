@@ -26,7 +26,7 @@ export const p2pHttp: Scenario = {
         return {
           name: `${store}, ${clients} clients`,
           settings: { store, ...load },
-          trial: () => messageTrial(load, { store, binary: options.binary }),
+          trial: () => messageTrial(load, { store, ...options.programs }),
         };
       }),
     ),

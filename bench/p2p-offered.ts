@@ -28,7 +28,7 @@ export const p2pOffered: Scenario = {
         return {
           name: `${store}, ${rate} messages/s offered`,
           settings: { store, ...load },
-          trial: () => messageTrial(load, { store, binary: options.binary }),
+          trial: () => messageTrial(load, { store, ...options.programs }),
         };
       }),
     ),

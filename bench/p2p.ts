@@ -40,6 +40,6 @@ function caseOf(options: Options, store: Store, window: number): Case {
   return {
     name: `${store}, window ${window}`,
     settings: { store, ...load },
-    trial: () => messageTrial(load, { store, binary: options.binary }),
+    trial: () => messageTrial(load, { store, ...options.programs }),
   };
 }

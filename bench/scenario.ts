@@ -1,9 +1,11 @@
 /**
- * What a benchmark is. To add one: write a file that exports a `Scenario`, add it to scenarios.ts, and, when a target
- * goes with it, name its measurement in targets.ts; then `bun run bench:docs`, or a test says so. A case's `trial` starts what it needs (system.ts for ours,
- * native.ts for a program in C, processes.ts for any other), lets it warm up, measures for `options.seconds`, ends
- * everything (`await using`), and answers what it saw. What a bare program doing only the same system calls reaches
- * is measured in the same trial, as a value of its own that others name as their `floor`.
+ * What a benchmark is. To add one: write a file that exports a `Scenario`, add it to scenarios.ts, name its
+ * measurement in targets.ts when a target goes with it, and run `bun run bench:docs`, or a test fails.
+ *
+ * A case's `trial` starts what it needs (system.ts for ours, native.ts for a program in C, processes.ts for any other),
+ * lets it warm up, measures for `options.seconds`, ends everything (`await using`), and answers what it saw. What a
+ * bare program reaches that makes only the same system calls is measured in the same trial, as a value that others
+ * name as their `floor`.
  */
 import type { Options } from "./options.ts";
 

@@ -1,6 +1,7 @@
 /** CIM as it runs: a route, servers, and what keeps their data, each a process of its own. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { freePort, Processes } from "./processes.ts";
 import { BenchError } from "./scenario.ts";
 
@@ -10,6 +11,8 @@ export interface SystemOptions {
   store: Store;
   /** Compiled programs instead of the sources. */
   binary?: boolean;
+  /** Directory for a processor profile of each process; "": none are made. A profiled process is slower. */
+  profile?: string;
   /** Processes of cim-server. Default 1. */
   servers?: number;
   /** Further settings of all of them (docs/configuration.md). */
@@ -30,7 +33,8 @@ export class System {
     readonly pids: Record<string, number>,
   ) {}
 
-  static async start({ store, binary = false, servers = 1, settings = {} }: SystemOptions): Promise<System> {
+  static async start(options: SystemOptions): Promise<System> {
+    const { store, servers = 1, settings = {} } = options;
     const processes = new Processes();
     try {
       const redis = store === "redis" ? await processes.startRedis() : null;
@@ -48,10 +52,10 @@ export class System {
         ...settings,
       };
       const pids: Record<string, number> = {};
-      pids.route = (await processes.start(program("route", binary), common)).pid;
+      pids.route = (await processes.start(program("route", "route", options), common)).pid;
       for (let i = 1; i <= servers; i++) {
         const name = i === 1 ? "server" : `server ${i}`;
-        pids[name] = (await processes.start(program("server", binary), common)).pid;
+        pids[name] = (await processes.start(program("server", name, options), common)).pid;
       }
       if (redis) pids.redis = redis.pid;
       return new System(processes, routeUrl, pids);
@@ -66,9 +70,16 @@ export class System {
   }
 }
 
-function program(role: "route" | "server", binary: boolean): string[] {
-  if (!binary) return [process.execPath, `${role}/main.ts`];
+function program(role: "route" | "server", name: string, { binary, profile }: SystemOptions): string[] {
+  if (!binary) return [process.execPath, ...profiling(name, profile), `${role}/main.ts`];
   const path = `dist/cim-${role}`;
   if (!existsSync(path)) throw new BenchError(`${path} is not there: bun run build makes it`);
   return [path];
+}
+
+/** What makes Bun write <name>.md and <name>.cpuprofile at its end. */
+function profiling(name: string, directory = ""): string[] {
+  if (directory === "") return [];
+  const file = name.replace(" ", "-");
+  return ["--cpu-prof", "--cpu-prof-md", `--cpu-prof-dir=${resolve(directory)}`, `--cpu-prof-name=${file}`];
 }

@@ -43,6 +43,8 @@ export interface Counted {
   firstNs: number;
   lastNs: number;
   saidNs: number;
+  /** When it began to connect. */
+  beganNs: number;
   processorSeconds: number;
   delivery: Times;
   ping: Times;
@@ -72,11 +74,6 @@ let sources = 0;
 
 /** What a system needs so that its servers take the bench's tokens. */
 export const CROWD_SETTINGS = { CIM_SECRET: SECRET };
-
-/** Nanoseconds of the clock that the programs in C tell. */
-export function clockNs(): number {
-  return Number(process.hrtime.bigint());
-}
 
 export class Crowd {
   readonly pid: number;
@@ -242,6 +239,7 @@ export function together(all: readonly Counted[]): Counted {
   return all.reduce((a, b) => ({
     ...a,
     ...sums(a, b),
+    beganNs: Math.min(a.beganNs, b.beganNs),
     lastInNs: Math.max(a.lastInNs, b.lastInNs),
     lastNs: Math.max(a.lastNs, b.lastNs),
     firstNs: Math.min(a.firstNs || b.firstNs, b.firstNs || a.firstNs),

@@ -461,11 +461,11 @@ static void take_command(char *line) {
 static void log_stats(const char *event) {
   printf("{\"event\":\"%s\",\"nowNs\":%lu,\"connected\":%lu,\"in\":%lu,\"failed\":%lu,\"refused\":%lu,\"hung\":%lu,"
          "\"closed\":%lu,\"goodbyes\":%lu,\"lastInNs\":%lu,\"resumes\":%lu,\"deliveries\":%lu,\"duplicates\":%lu,"
-         "\"holes\":%lu,\"lagging\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,"
+         "\"holes\":%lu,\"lagging\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,\"beganNs\":%lu,"
          "\"processorSeconds\":%.3f,",
          event, now_ns(), connected, seen.in, seen.failed, seen.refused, seen.hung, seen.closed, seen.goodbyes, seen.last_in,
          seen.resumes, seen.deliveries, seen.duplicates, seen.holes, seen.lagging, seen.receipts, seen.blocked, seen.first,
-         seen.last, clients[0].said, processor_seconds());
+         seen.last, clients[0].said, joining.began, processor_seconds());
   histogram_print(stdout, "delivery", &seen.delivery);
   putchar(',');
   histogram_print(stdout, "ping", &seen.ping);

@@ -8,8 +8,8 @@ import type { CommandName, InfoName, Texts } from "./texts/texts.ts";
 type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
 
 const SGR: Record<Style, number> = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33, cyan: 36 };
-/** Of the 256 colours those that are told apart, and read on black and on white alike. */
-const NAME_COLORS = [33, 35, 37, 63, 99, 128, 133, 136, 161, 166, 70, 173];
+/** Of the 256 colours those that read on black and on white alike, each far from the next. */
+const NAME_COLORS = [33, 166, 35, 161, 37, 136, 99, 70, 128, 173, 63, 133];
 const SECOND_MS = 1000;
 
 export class Renderer {

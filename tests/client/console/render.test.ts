@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
+import { COMMANDS } from "../../../client/console/commands.ts";
 import type { Said } from "../../../client/console/events.ts";
 import { Renderer } from "../../../client/console/render.ts";
 import { en } from "../../../client/console/texts/en.ts";
+import { LANGUAGES } from "../../../client/console/texts/language.ts";
+import type { CommandName } from "../../../client/console/texts/texts.ts";
 
 const said = (userId: number, more: Partial<Said> = {}): Said => ({
   conversation: "all",
@@ -34,6 +37,20 @@ test("a name has its own colour, in each console and run the same, and none wher
     users.includes(`\x1b[${colorOf(3)}mu3(3)`),
     colorOf(3, new Renderer(en, false)),
   ]).toEqual([12, false, colors[2], true, undefined]);
+});
+
+test("the first words and the list of commands fit a terminal of 80 columns, in every language", () => {
+  const user = { userId: 1, userName: "alice" };
+  for (const texts of Object.values(LANGUAGES)) {
+    const renderer = new Renderer(texts, false);
+    const commands = Object.keys(COMMANDS) as CommandName[];
+    const route = "http://127.0.0.1:8083";
+    const lines = [
+      renderer.render({ type: "ready", user, route, registered: true }),
+      renderer.render({ type: "commands", commands }),
+    ].flatMap((text) => text.split("\n"));
+    expect(lines.filter((line) => Bun.stringWidth(line) > 80)).toEqual([]);
+  }
 });
 
 test("what was told one alone names both, as far as they are known", () => {

@@ -1,4 +1,5 @@
 /** Every benchmark there is, in the order in which `bun run bench all` runs them. */
+import { idle } from "./connections-idle.ts";
 import { memory } from "./connections-memory.ts";
 import { storm } from "./connections-storm.ts";
 import { fanout } from "./fanout.ts";
@@ -17,5 +18,6 @@ export const SCENARIOS: readonly Scenario[] = [
   growth,
   memory,
   storm,
+  idle,
   fanout,
 ];

@@ -1,6 +1,6 @@
 /** CIM as it runs: a route, servers, and what keeps their data, each a process of its own. */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { freePort, Processes } from "./processes.ts";
 import { BenchError } from "./scenario.ts";
@@ -15,6 +15,8 @@ export interface SystemOptions {
   profile?: string;
   /** Processes of cim-server. Default 1. */
   servers?: number;
+  /** Workers of each (CIM_WORKERS). Default 1. */
+  workers?: number;
   /** Further settings of all of them (docs/configuration.md). */
   settings?: Record<string, string | number>;
 }
@@ -29,12 +31,12 @@ export class System {
   private constructor(
     readonly processes: Processes,
     readonly routeUrl: string,
-    /** By part: route, server (server 2, … when there are several), redis. */
+    /** By part: route, server (server 2, … when there are several; of workers each, not who looks after them), redis. */
     readonly pids: Record<string, number>,
   ) {}
 
   static async start(options: SystemOptions): Promise<System> {
-    const { store, servers = 1, settings = {} } = options;
+    const { store, servers = 1, workers = 1, settings = {} } = options;
     const processes = new Processes();
     try {
       const redis = store === "redis" ? await processes.startRedis() : null;
@@ -55,7 +57,10 @@ export class System {
       pids.route = (await processes.start(program("route", "route", options), common)).pid;
       for (let i = 1; i <= servers; i++) {
         const name = i === 1 ? "server" : `server ${i}`;
-        pids[name] = (await processes.start(program("server", name, options), common)).pid;
+        const settings = { ...common, CIM_WORKERS: workers };
+        const { pid } = await processes.start(program("server", name, options), settings);
+        if (workers === 1) pids[name] = pid;
+        else for (const [k, worker] of childrenOf(pid).entries()) pids[`${name}, worker ${k + 1}`] = worker;
       }
       if (redis) pids.redis = redis.pid;
       return new System(processes, routeUrl, pids);
@@ -68,6 +73,12 @@ export class System {
   [Symbol.asyncDispose](): Promise<void> {
     return this.processes[Symbol.asyncDispose]();
   }
+}
+
+function childrenOf(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"));
+  return (children.join(" ").match(/\d+/g) ?? []).map(Number);
 }
 
 function program(role: "route" | "server", name: string, { binary, profile }: SystemOptions): string[] {

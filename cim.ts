@@ -1,7 +1,8 @@
 /** The whole system inside a program or a test: route and server on the embedded engines, in this process. */
-import { type Config, readConfig, type VariableName } from "./common/config.ts";
+import { type Config, ConfigError, readConfig, type VariableName } from "./common/config.ts";
 import { type Fetch, Link } from "./common/link.ts";
 import { createLogger } from "./common/logger.ts";
+import { bunMac } from "./common/mac-bun.ts";
 import { openDirectory, openRegistrar } from "./common/registry/open.ts";
 import type { ServerInstance } from "./common/registry/registry.ts";
 import { findSecret } from "./common/secret.ts";
@@ -51,10 +52,16 @@ export async function createCim(settings: Settings = {}): Promise<Cim> {
 
 /** The same, on settings that were read already. */
 export async function openCim(config: Config): Promise<Cim> {
+  if (config.workers > 1) {
+    throw new ConfigError(
+      `CIM_WORKERS=${config.workers}: everything in one process is one worker: run the route and the servers by themselves (cim route, and CIM_WORKERS=${config.workers} cim server)`,
+    );
+  }
   const files = { assets, page, downloads: openDownloads(config.downloads) };
   await using opening = new AsyncDisposableStack();
   const log = createLogger(config.log, "cim");
-  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
+  const secret = findSecret(config.secret, config.data, isShared(config) ? "given" : "made");
+  const tokens = new Tokens(secret, bunMac);
   const store = await openStore(config, log);
   opening.defer(() => store.close());
   const registry = await openDirectory(config, log);

@@ -1,12 +1,12 @@
 /** Everything in one process, on the embedded engines; and, in the one binary, each role by its name. */
 import { openCim } from "./cim.ts";
 import type { Config } from "./common/config.ts";
-import { type Running, runRole } from "./common/role.ts";
+import { type Role, type Running, runRole } from "./common/role.ts";
 import { routeNotes, routeRole } from "./route/main.ts";
 import { shownStore } from "./route/store/open.ts";
 import { serverRole } from "./server/main.ts";
 
-const cimRole = {
+const cimRole: Role = {
   name: "cim",
   summary: "route and server in one process. Or one role: cim route, cim server, cim client.",
   start: startAll,
@@ -30,7 +30,7 @@ async function startAll(config: Config): Promise<Running> {
 const [role, ...rest] = process.argv.slice(2);
 if (import.meta.main) {
   if (role === "client") await import("./client/main.ts").then(({ runClient }) => runClient(rest));
-  else if (role === "route") process.exit(await runRole(routeRole, rest, process.env));
-  else if (role === "server") process.exit(await runRole(serverRole, rest, process.env));
+  else if (role === "route") process.exit(await runRole(routeRole, rest, process.env, ["route"]));
+  else if (role === "server") process.exit(await runRole(serverRole, rest, process.env, ["server"]));
   else process.exit(await runRole(cimRole, process.argv.slice(2), process.env));
 }

@@ -1,70 +1,89 @@
 /** From the start of the process to the line that says it is ready, and the memory it then holds. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Measurement, printReport } from "./report.ts";
+import { Processes, residentBytesOf } from "./processes.ts";
+import { BenchError, type Case, type Scenario, type Value } from "./scenario.ts";
 
-const TRIALS = 7;
-const KIBIBYTE = 1024;
 const MEBIBYTE = 1024 * 1024;
+const BARE = 'console.log("ready"); setInterval(() => {}, 1000);';
+const SETTINGS = { CIM_LOG: "warn", CIM_ROUTE_PORT: 0, CIM_SERVER_PORT: 0, CIM_SERVER_HTTP_PORT: 0 };
 
-export async function start(): Promise<void> {
-  const programs: [string, string[]][] = [["bun start.ts", [process.execPath, "start.ts"]]];
-  if (existsSync("dist/cim")) programs.push(["dist/cim", ["dist/cim"]]);
-  const measurements: Measurement[] = [];
-  for (const [name, command] of programs) {
-    await trial(command); // warms the cache
-    const trials: { readyMs: number; residentMiB: number }[] = [];
-    for (let i = 0; i < TRIALS; i++) trials.push(await trial(command));
-    measurements.push(
-      { name: `${name}: ready`, unit: "ms", trials: trials.map((one) => one.readyMs) },
-      {
-        name: `${name}: resident memory when ready`,
-        unit: "MiB",
-        trials: trials.map((one) => one.residentMiB),
-      },
-    );
-  }
-  printReport({
-    scenario: "start",
-    command: "bun run build cim && bun run bench start",
-    settings: { trials: TRIALS, warmUps: 1, data: "a new directory for each trial" },
-    measurements,
-  });
+/** A program, and one that says that it is ready and does nothing else, run the same way. */
+interface Program {
+  name: string;
+  command: string[];
+  /** Makes the bare one. */
+  bare(directory: string): Promise<string[]>;
 }
 
-async function trial(command: string[]): Promise<{ readyMs: number; residentMiB: number }> {
-  const data = mkdtempSync(join(tmpdir(), "cim-bench-"));
-  const env = {
-    ...process.env,
-    CIM_DATA: data,
-    CIM_ROUTE_PORT: "0",
-    CIM_SERVER_PORT: "0",
-    CIM_SERVER_HTTP_PORT: "0",
-  };
+const PROGRAMS: Program[] = [
+  { name: "bun start.ts", command: [process.execPath, "start.ts"], bare: writeBare },
+  { name: "dist/cim", command: ["dist/cim"], bare: compileBare },
+];
+
+export const start: Scenario = {
+  name: "start",
+  sentence:
+    "Time until everything in one process says that it is ready, and the memory it holds then; beside a program that does nothing else.",
+  flags: { starts: { default: "7", meaning: "starts in a trial, whose middle one counts" } },
+  cases(options) {
+    const starts = options.number("starts");
+    return PROGRAMS.filter(({ command }) => existsSync(command.at(-1)!)).map((program): Case => {
+      const settings = { starts, warmUps: 1, data: "a new directory for each start" };
+      return { name: program.name, settings, trial: () => trial(program, starts) };
+    });
+  },
+  plots: [
+    { title: "Ready", measurements: ["ready"] },
+    { title: "Resident memory when ready", measurements: ["resident memory"] },
+  ],
+};
+
+async function trial({ command, bare }: Program, starts: number) {
+  await using floor = new Processes();
+  const ours = await middleOf(command, starts);
+  const theirs = await middleOf(await bare(floor.data), starts);
+  const values: Value[] = [
+    { name: "ready", unit: "ms", value: ours.readyMs, floor: "bare program: ready" },
+    { name: "resident memory", unit: "MiB", value: ours.residentMiB, floor: "bare program: resident memory" },
+    { name: "bare program: ready", unit: "ms", value: theirs.readyMs },
+    { name: "bare program: resident memory", unit: "MiB", value: theirs.residentMiB },
+  ];
+  return { values };
+}
+
+interface Start {
+  readyMs: number;
+  residentMiB: number;
+}
+
+async function middleOf(command: string[], count: number): Promise<Start> {
+  await startOnce(command); // warms the cache
+  const starts: Start[] = [];
+  for (let i = 0; i < count; i++) starts.push(await startOnce(command));
+  const middle = (of: (one: Start) => number) => starts.map(of).sort((a, b) => a - b)[count >> 1]!;
+  return { readyMs: middle((one) => one.readyMs), residentMiB: middle((one) => one.residentMiB) };
+}
+
+async function startOnce(command: string[]): Promise<Start> {
+  await using processes = new Processes();
   const began = performance.now();
-  const child = Bun.spawn(command, { env, stdout: "pipe", stderr: "inherit" });
-  try {
-    await lineWith(child.stdout, "ready");
-    return { readyMs: performance.now() - began, residentMiB: residentBytes(child.pid) / MEBIBYTE };
-  } finally {
-    child.kill("SIGTERM");
-    await child.exited;
-    rmSync(data, { recursive: true });
-  }
+  const { pid } = await processes.start(command, { ...SETTINGS, CIM_DATA: processes.data }, "ready");
+  return { readyMs: performance.now() - began, residentMiB: residentBytesOf(pid) / MEBIBYTE };
 }
 
-async function lineWith(stream: ReadableStream<Uint8Array>, word: string): Promise<void> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.includes(word)) return;
-  }
-  throw new Error(`the process ended without saying ${word}: ${text}`);
+async function writeBare(directory: string): Promise<string[]> {
+  const file = join(directory, "bare.ts");
+  await Bun.write(file, BARE);
+  return [process.execPath, file];
 }
 
-function residentBytes(pid: number): number {
-  const kibibytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kibibytes) * KIBIBYTE;
+async function compileBare(directory: string): Promise<string[]> {
+  const [, source] = await writeBare(directory);
+  const outfile = join(directory, "bare");
+  const flags = ["--compile", "--production", "--minify", "--bytecode", "--format=esm"];
+  const command = [process.execPath, "build", ...flags, source!, "--outfile", outfile];
+  const { success, stderr } = Bun.spawnSync(command, { stdout: "ignore", stderr: "pipe" });
+  if (!success) throw new BenchError(`bun build ${source}: ${stderr.toString()}`);
+  return [outfile];
 }

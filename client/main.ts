@@ -12,7 +12,9 @@ export async function runClient(argv: string[]): Promise<never> {
     unwritten = error;
     ending.abort();
   });
-  const code = await runConsole(argv, { stdin, stdout, stderr, env, signal: ending.signal });
+  // What comes of that needs no line of its own.
+  const told = { write: (text: string) => unwritten !== null || stderr.write(text) };
+  const code = await runConsole(argv, { stdin, stdout, stderr: told, env, signal: ending.signal });
   if (unwritten !== null) {
     stderr.write(`cim-client: the output cannot be written: ${(unwritten as Error).message}\n`);
     process.exit(1);

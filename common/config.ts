@@ -81,6 +81,9 @@ export const VARIABLES = {
   ),
   CIM_TLS_CERT: optional("PEM file with the certificate chain; every listener then speaks TLS"),
   CIM_TLS_KEY: optional("PEM file with the certificate's private key"),
+  CIM_ALLOW_ORIGINS: origins(
+    "web pages elsewhere that may use this route, with the SDK in them; a server's WebSocket takes whoever has a token, which only the route gives",
+  ),
   CIM_TRUSTED_PROXIES: integer(
     "reverse proxies before the route whose X-Forwarded-For, -Proto, -Host and -Prefix are believed",
     0,
@@ -111,6 +114,12 @@ export const VARIABLES = {
     10,
     1,
     10_000,
+  ),
+  CIM_WORKERS: integer(
+    "processes that a server, or a route on a shared store and registry, runs as, one for each core; worker 1, 2, … of a server listens on the given ports, the next ones, and so on",
+    1,
+    1,
+    256,
   ),
   CIM_LOG: oneOf("how much is logged", ["info", "trace", "debug", "warn", "error", "silent"]),
 } as const satisfies Record<string, Variable<unknown>>;
@@ -235,6 +244,19 @@ function url(meaning: string, value: string): Variable<string> {
     parse: (given) => {
       const parsed = URL.parse(given);
       return parsed && /^https?:$/.test(parsed.protocol) ? given.replace(/\/+$/, "") : undefined;
+    },
+  };
+}
+
+function origins(meaning: string): Variable<readonly string[]> {
+  const isOrigin = (given: string) => /^https?:/.test(given) && URL.parse(given)?.origin === given;
+  return {
+    meaning,
+    default: "",
+    want: "origins as in https://app.example:8443, with commas between them, or * for all",
+    parse(given) {
+      const list = given === "" ? [] : given.split(",").map((one) => one.trim());
+      return given === "*" || list.every(isOrigin) ? list : undefined;
     },
   };
 }

@@ -31,26 +31,55 @@ export interface Port {
   port: number;
 }
 
+interface Listening {
+  port?: number;
+  stop(force: boolean): unknown;
+}
+
+/** Listens on a port; shared, others may listen on it as well. */
+type Open<T> = (port: number, shared: boolean) => T;
+
 /**
  * Opens a port `count` times, so that a crowd that comes at once has as many queues to stand in (the backlog of one
  * is 512); first once alone, so that sharing it with another process is an error.
- * @param open listens on the port; shared, others of this process may listen on it as well
+ * @param isClaimed others who have agreed on it listen on the port as well
  * @throws ConfigError for a port that is taken, an address that is not ours, a certificate that is none
  */
-export function openMany<T extends { port?: number; stop(force: boolean): unknown }>(
+export function openMany<T extends Listening>(
   wanted: Port,
   count: number,
-  open: (port: number, shared: boolean) => T,
+  open: Open<T>,
+  isClaimed = false,
 ): T[] {
+  const port = isClaimed ? wanted.port : claimPort(wanted, open);
   const opened: T[] = [];
-  try {
+  return explained(
+    wanted,
+    () => {
+      for (let i = 0; i < count; i++) opened.push(open(port, true));
+      return opened;
+    },
+    () => {
+      for (const one of opened) one.stop(true);
+    },
+  );
+}
+
+/** The port, on which nobody listened until now. @throws ConfigError as openMany */
+export function claimPort(wanted: Port, open: Open<Listening>): number {
+  return explained(wanted, () => {
     const alone = open(wanted.port, false);
-    const port = alone.port!;
+    const { port } = alone;
     alone.stop(true);
-    for (let i = 0; i < count; i++) opened.push(open(port, true));
-    return opened;
+    return port!;
+  });
+}
+
+function explained<T>(wanted: Port, listen: () => T, undo = () => {}): T {
+  try {
+    return listen();
   } catch (error) {
-    for (const one of opened) one.stop(true);
+    undo();
     throw new ConfigError(explain(wanted, error as NodeJS.ErrnoException), { cause: error });
   }
 }

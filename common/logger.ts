@@ -8,11 +8,19 @@ export interface Logger {
   error(fields: object, text: string): void;
 }
 
-/** Logs lines of JSON to stderr. Field names that hold secrets are redacted wherever they stand at the top. */
-export function createLogger(level: string, role: string): Logger {
+/**
+ * Logs lines of JSON to stderr. Field names that hold secrets are redacted wherever they stand at the top.
+ * @param worker which of several processes of the role this is, if it is one
+ */
+export function createLogger(level: string, role: string, worker: number | null = null): Logger {
   const redact = ["token", "password", "secret", "authorization", "*.token", "*.password", "*.authorization"];
   return pino(
-    { level, base: { role }, redact, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level,
+      base: worker === null ? { role } : { role, worker },
+      redact,
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
     pino.destination(2),
   );
 }

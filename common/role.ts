@@ -1,7 +1,9 @@
-/** What every entry point does: flags, --help, --version, start, and drain when told to stop. */
+/** What every entry point does: flags, --help, --version, start (as several workers too), and drain when told to stop. */
 import { parseArgs } from "node:util";
 import { version } from "../package.json" with { type: "json" };
 import { type Config, ConfigError, flagOf, readConfig, VARIABLES, type VariableName } from "./config.ts";
+import { createLogger } from "./logger.ts";
+import { lineToParent, runWorkers } from "./workers.ts";
 
 export { version };
 
@@ -10,9 +12,20 @@ export interface Role {
   name: string;
   /** One sentence. */
   summary: string;
-  /** Starts it and answers what to print, and how to stop it. @throws ConfigError for what the operator must mend */
-  start(config: Config): Promise<Running>;
+  /**
+   * Starts it and answers what to print, and how to stop it.
+   * @param worker its number from 1 on when it is one of several (CIM_WORKERS), else null
+   * @throws ConfigError for what the operator must mend
+   */
+  start(config: Config, worker: number | null): Promise<Running>;
+  /**
+   * What each of several workers, by its number, has instead of these settings. Left out by a role that is one process.
+   * @throws ConfigError for settings under which there cannot be several
+   */
+  share?(config: Config): (worker: number) => Overrides;
 }
+
+export type Overrides = Partial<Record<VariableName, string>>;
 
 export interface Running {
   /** Where everything is, in a few lines. */
@@ -23,16 +36,36 @@ export interface Running {
 
 /**
  * Runs a role until it is told to stop.
+ * @param words those before the flags that make this program the role: `cim server`
  * @returns the exit code: 0 after --help, --version or a drain; 1 when it could not start, after one line on stderr
  */
-export async function runRole(role: Role, argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
+export async function runRole(
+  role: Role,
+  argv: string[],
+  env: NodeJS.ProcessEnv,
+  words: readonly string[] = [],
+): Promise<number> {
   try {
     const flags = parseFlags(argv);
     if (flags.help) return print(helpText(role));
     if (flags.version) return print(`${role.name} ${version}`);
+    const settings = { ...env, ...flags.variables };
+    if (flags.worker !== null) return await runAsWorker(role, flags.worker, settings);
     // From the start on: clients may be there before all of it is.
     const stopped = stopSignal();
-    const running = await role.start(readConfig({ ...env, ...flags.variables }));
+    const config = readConfig(settings);
+    if (config.workers > 1 && role.share) {
+      const overrides = role.share(config);
+      return await runWorkers({
+        count: config.workers,
+        words,
+        environment: (worker) => ({ ...settings, ...overrides(worker) }),
+        log: createLogger(config.log, role.name),
+        stopped,
+        ready: (banner) => void print(banner.join("\n")),
+      });
+    }
+    const running = await role.start(config, null);
     print(running.banner.join("\n"));
     await stopped;
     await running.stop();
@@ -40,6 +73,22 @@ export async function runRole(role: Role, argv: string[], env: NodeJS.ProcessEnv
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(`${role.name}: ${error.message}`);
+    return 1;
+  }
+}
+
+/** What would be printed the parent is told. */
+async function runAsWorker(role: Role, worker: number, settings: NodeJS.ProcessEnv): Promise<number> {
+  const line = lineToParent();
+  try {
+    const running = await role.start(readConfig(settings), worker);
+    await line.ready(running.banner);
+    await line.stopped;
+    await running.stop();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    await line.refused(error.message);
     return 1;
   }
 }
@@ -58,7 +107,9 @@ function stopSignal(): Promise<void> {
 interface Flags {
   help: boolean;
   version: boolean;
-  variables: Partial<Record<VariableName, string>>;
+  /** Only a parent sets it. */
+  worker: number | null;
+  variables: Overrides;
 }
 
 function parseFlags(argv: string[]): Flags {
@@ -66,6 +117,7 @@ function parseFlags(argv: string[]): Flags {
   const options: Record<string, { type: "string" | "boolean"; short?: string }> = {
     help: { type: "boolean", short: "h" },
     version: { type: "boolean", short: "v" },
+    worker: { type: "string" },
   };
   for (const name of names) options[flagOf(name).slice(2)] = { type: "string" };
   try {
@@ -74,7 +126,13 @@ function parseFlags(argv: string[]): Flags {
       const value = values[flagOf(name).slice(2)];
       return typeof value === "string" ? [[name, value]] : [];
     });
-    return { help: !!values.help, version: !!values.version, variables: Object.fromEntries(given) };
+    const { help = false, version = false, worker = null } = values;
+    return {
+      help: help === true,
+      version: version === true,
+      worker: worker === null ? null : Number(worker),
+      variables: Object.fromEntries(given),
+    };
   } catch (error) {
     throw new ConfigError(`${(error as Error).message}; --help lists what there is`, { cause: error });
   }

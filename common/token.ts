@@ -3,6 +3,7 @@
  * The payload names its kind, so that a token made for one purpose never passes for another.
  */
 import { CimError } from "../proto/status.ts";
+import { type MakeMac, webCryptoMac } from "./mac.ts";
 
 /** What a login answers: who, on which device, in which session, on which start of which server, until when. */
 export interface SessionToken {
@@ -35,17 +36,15 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Signs and checks tokens with one secret. */
 export class Tokens {
-  readonly #key: Promise<CryptoKey>;
+  readonly #mac: ReturnType<MakeMac>;
 
-  constructor(secret: string) {
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    this.#key = crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["sign", "verify"]);
+  constructor(secret: string, makeMac: MakeMac = webCryptoMac) {
+    this.#mac = makeMac(secret);
   }
 
   async sign(token: Token): Promise<string> {
     const signed = `${PREFIX}.${base64url(encoder.encode(JSON.stringify(token)))}`;
-    const signature = await crypto.subtle.sign("HMAC", await this.#key, encoder.encode(signed));
-    return `${signed}.${base64url(new Uint8Array(signature))}`;
+    return `${signed}.${base64url(await this.#mac.sign(signed))}`;
   }
 
   /**
@@ -60,9 +59,7 @@ export class Tokens {
     const [prefix, payload, signature, ...more] = text.length > MAX_TOKEN_LENGTH ? [] : text.split(".");
     if (prefix !== PREFIX || !payload || !signature || more.length > 0) throw refused("is malformed");
     const given = fromBase64url(signature);
-    const signed = encoder.encode(`${prefix}.${payload}`);
-    // WebCrypto compares in constant time.
-    const valid = given !== null && (await crypto.subtle.verify("HMAC", await this.#key, given, signed));
+    const valid = given !== null && (await this.#mac.verify(`${prefix}.${payload}`, given));
     if (!valid) throw refused("has a wrong signature");
     const token = JSON.parse(decoder.decode(fromBase64url(payload)!)) as Token;
     if (token.kind !== kind) throw refused(`is a ${token.kind} token, want a ${kind} token`);

@@ -8,6 +8,7 @@ import { clientAddress } from "./address.ts";
 import { API, type CallName, type Endpoint } from "./api.ts";
 import type { Callers } from "./caller.ts";
 import type { Answer, Calls } from "./calls.ts";
+import { crossOrigin } from "./cross-origin.ts";
 import { type Assets, docs } from "./docs.ts";
 import { type Downloads, downloads } from "./downloads.ts";
 import { envelope, type Reply } from "./envelope.ts";
@@ -19,7 +20,7 @@ import { type Page, page } from "./page.ts";
 import { check, readJson, show } from "./request.ts";
 
 export interface AppParts {
-  config: Pick<Config, "maxBodyBytes" | "trustedProxies" | "routeUrl">;
+  config: Pick<Config, "maxBodyBytes" | "trustedProxies" | "routeUrl" | "allowOrigins">;
   calls: Calls;
   internal: ReturnType<typeof internalCalls>;
   callers: Callers;
@@ -52,6 +53,7 @@ type Handler = (given: unknown, origin: Origin) => Promise<Answer<unknown>>;
 export function createApp(parts: AppParts): Hono<Env> {
   const { config, calls, internal, callers, link, metrics, logger } = parts;
   const app = new Hono<Env>();
+  if (config.allowOrigins.length > 0) app.use(crossOrigin(config.allowOrigins));
 
   for (const [name, endpoint] of Object.entries(API) as [CallName, Endpoint][]) {
     app.on(endpoint.method, endpoint.path, async (c) => {

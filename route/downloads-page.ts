@@ -30,13 +30,19 @@ const TEXTS = {
   },
 };
 
+export type Language = keyof typeof TEXTS;
+
+export function isLanguage(text: string): text is Language {
+  return Object.hasOwn(TEXTS, text);
+}
+
 const MEBIBYTE = 1024 * 1024;
 
 interface Content {
   /** The route's URL, as its clients have it. */
   route: string;
   clients: Client[];
-  language: keyof typeof TEXTS;
+  language: Language;
 }
 
 export function downloadsPage({ route, clients, language }: Content) {

@@ -1,7 +1,7 @@
 /** The compiled clients, to be fetched from this route: a list with checksums and a line to install each, and the files. */
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
-import { downloadsPage, STYLE } from "./downloads-page.ts";
+import { downloadsPage, isLanguage, type Language, STYLE } from "./downloads-page.ts";
 import { installLine } from "./install.ts";
 import type { Platform } from "./platforms.ts";
 import { publicUrl } from "./public-url.ts";
@@ -87,8 +87,10 @@ export function downloads(files: Downloads, { trustedProxies, routeUrl }: Option
   return app;
 }
 
-/** The reader's first language that we speak. */
-function languageOf(c: Context): "en" | "zh-CN" {
+/** What the link here asked for, or else the reader's first language that we speak. */
+function languageOf(c: Context): Language {
+  const asked = c.req.query("lang") ?? "";
+  if (isLanguage(asked)) return asked;
   const chosen = accepts(c, {
     header: "Accept-Language",
     supports: ["en", "zh"],

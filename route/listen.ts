@@ -1,6 +1,6 @@
 /** The route's port: the one file of it that knows Bun's HTTP server. */
 import type { Config } from "../common/config.ts";
-import { openMany, readCertificate } from "../common/listening.ts";
+import { claimPort, openMany, type Port, readCertificate } from "../common/listening.ts";
 import type { Route } from "./route.ts";
 
 export interface Listener {
@@ -19,8 +19,11 @@ const DRAIN_MS = 5 * 1000;
 
 type ListenConfig = Pick<Config, "host" | "routePort" | "tlsCert" | "tlsKey">;
 
-/** @throws ConfigError when the port is taken, the address is not ours, or the certificate cannot be read */
-export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">): Listener {
+/**
+ * @param isClaimed other processes of ours listen on the port as well (CIM_WORKERS)
+ * @throws ConfigError when the port is taken, the address is not ours, or the certificate cannot be read
+ */
+export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">, isClaimed = false): Listener {
   const options = {
     hostname: config.host,
     tls: readCertificate(config),
@@ -29,8 +32,8 @@ export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">): 
     fetch: (request: Request, server: Bun.Server<undefined>) =>
       route.fetch(request, server.requestIP(request) ?? undefined),
   };
-  const port = { setting: "CIM_ROUTE_PORT", host: config.host, port: config.routePort } as const;
-  const servers = openMany(port, LISTENERS, (port, reusePort) => Bun.serve({ ...options, port, reusePort }));
+  const open = (port: number, reusePort: boolean) => Bun.serve({ ...options, port, reusePort });
+  const servers = openMany(portOf(config), LISTENERS, open, isClaimed);
   const shownHost = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
   return {
     url: `${options.tls ? "https" : "http"}://${shownHost}:${servers[0]!.port}`,
@@ -40,4 +43,14 @@ export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">): 
       await Promise.all(servers.map((server) => server.stop(true)));
     },
   };
+}
+
+/** A port for several workers, on which nobody listened until now. @throws ConfigError as listenRoute */
+export function claimRoutePort(config: ListenConfig): number {
+  const options = { hostname: config.host, tls: readCertificate(config), fetch: () => new Response() };
+  return claimPort(portOf(config), (port) => Bun.serve({ ...options, port }));
+}
+
+function portOf({ host, routePort }: ListenConfig): Port {
+  return { setting: "CIM_ROUTE_PORT", host, port: routePort };
 }

@@ -13,9 +13,16 @@ import type { OwnSession, Presence } from "./presence.ts";
 import type { Servers } from "./servers.ts";
 import type { Account, Accounts } from "./store/accounts.ts";
 import type { Session } from "./store/sessions.ts";
+import { Turns } from "./turns.ts";
 
 /** The device of a client that names none. */
 const DEFAULT_DEVICE = "default";
+/**
+ * After a server's death all of its clients come at once. So many are placed in one turn of the event loop; in line,
+ * as many as are served before the first of them would hang up.
+ */
+const LOGINS_AT_ONCE = 32;
+const MAX_LOGINS_WAITING = 20_000;
 
 export interface LoginParts {
   accounts: Accounts;
@@ -43,6 +50,7 @@ export interface Credentials {
 
 export class Login {
   readonly #parts: LoginParts;
+  readonly #turns = new Turns({ what: "logins", atOnce: LOGINS_AT_ONCE, waiting: MAX_LOGINS_WAITING });
 
   constructor(parts: LoginParts) {
     this.#parts = parts;
@@ -83,7 +91,7 @@ export class Login {
     const account = own ? this.#resumed(given, own) : await this.#authenticated(given, origin);
     const device = given.device ?? own?.device ?? DEFAULT_DEVICE;
     const isNew = origin.caller.kind !== "nobody" || !!given.password || !!given.device;
-    const { server, session } = await this.#place(account, device, own, isNew);
+    const { server, session } = await this.#turns.take(() => this.#place(account, device, own, isNew));
     const where = { ip: server.host, cimServerPort: server.port, httpPort: server.httpPort };
     if (!isNew) return where;
     return { ...where, tls: server.tls, webSocketUrl: webSocketOf(server), ...(await this.#signed(session)) };

@@ -1,35 +1,38 @@
 /** The route as a process of its own. */
-import type { Config } from "../common/config.ts";
+import { type Config, ConfigError } from "../common/config.ts";
 import { Link } from "../common/link.ts";
 import { createLogger } from "../common/logger.ts";
+import { bunMac } from "../common/mac-bun.ts";
 import { openDirectory } from "../common/registry/open.ts";
-import { type Running, runRole } from "../common/role.ts";
+import { type Overrides, type Role, type Running, runRole } from "../common/role.ts";
 import { findSecret } from "../common/secret.ts";
 import { Tokens } from "../common/token.ts";
 import { assets } from "./docs-assets.ts";
 import { openDownloads } from "./downloads-files.ts";
-import { listenRoute } from "./listen.ts";
+import { claimRoutePort, listenRoute } from "./listen.ts";
 import { page } from "./page-assets.ts";
 import { passwords } from "./passwords-bun.ts";
 import { openRoute } from "./route.ts";
 import { isShared, openStore, shownStore } from "./store/open.ts";
 
-export const routeRole = {
+export const routeRole: Role = {
   name: "cim-route",
   summary: "the HTTP API: accounts, logins, and every message on its way.",
   start: startRoute,
+  share: shareRoute,
 };
 
-async function startRoute(config: Config): Promise<Running> {
+async function startRoute(config: Config, worker: number | null): Promise<Running> {
   const downloads = openDownloads(config.downloads);
-  const log = createLogger(config.log, "route");
-  const tokens = new Tokens(findSecret(config.secret, config.data, isShared(config) ? "given" : "made"));
+  const log = createLogger(config.log, "route", worker);
+  const secret = findSecret(config.secret, config.data, isShared(config) ? "given" : "made");
+  const tokens = new Tokens(secret, bunMac);
   const store = await openStore(config, log);
   const registry = await openDirectory(config, log);
   const link = new Link("route", tokens);
   const files = { assets, page, downloads };
   const route = openRoute({ config, store, ...registry, tokens, link, passwords, ...files, log });
-  const listener = listenRoute(config, route);
+  const listener = listenRoute(config, route, worker !== null);
   const banner = [
     `cim-route   ${listener.url}`,
     `  API       ${listener.url}/docs`,
@@ -44,6 +47,17 @@ async function startRoute(config: Config): Promise<Running> {
     await store.close();
   };
   return { banner, stop };
+}
+
+/** All on one port: the kernel spreads what comes. */
+function shareRoute(config: Config): () => Overrides {
+  if (!isShared(config) || config.registry === "route") {
+    throw new ConfigError(
+      `CIM_WORKERS=${config.workers}: a route with several workers needs a store and a registry that they share: set CIM_STORE=redis://… and CIM_REGISTRY=zookeeper://…`,
+    );
+  }
+  const port = String(claimRoutePort(config));
+  return () => ({ CIM_ROUTE_PORT: port });
 }
 
 /** What an operator should know of these settings. */

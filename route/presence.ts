@@ -81,7 +81,8 @@ export class Presence {
       confirmed: false,
       since: this.#now(),
     });
-    const { session, replaced } = await this.#put(account.userId, slot, (holder) => {
+    const before = await this.#holder(account.userId, slot);
+    const { session, replaced } = await this.#put(before, (holder) => {
       this.#refuseRepeat(holder, own);
       return claim(holder);
     });
@@ -95,12 +96,15 @@ export class Presence {
   /** A connection with a token of this session is there: the session stands, or the goodbye says why it does not. */
   async confirm(claimed: Session): Promise<Admission> {
     const session = { ...claimed, confirmed: true, since: this.#now() };
-    if (await this.#parts.sessions.isRevoked(session.sessionId)) return { goodbye: "logged_out" };
-    const holder = await this.#holder(session.userId, session.slot);
+    const [isRevoked, holder] = await Promise.all([
+      this.#parts.sessions.isRevoked(session.sessionId),
+      this.#holder(session.userId, session.slot),
+    ]);
+    if (isRevoked) return { goodbye: "logged_out" };
     const isKnown = holder?.sessionId === session.sessionId && holder.confirmed;
     if (isKnown && holder.since !== DOUBTED) return { session: holder };
     try {
-      const { replaced } = await this.#put(session.userId, session.slot, (current) => {
+      const { replaced } = await this.#put(holder, (current) => {
         this.#refuseOvertaken(session, current);
         return session;
       });
@@ -227,19 +231,20 @@ export class Presence {
     return sessions.find((session) => session.slot === slot) ?? null;
   }
 
-  /** Puts what `make` makes of the slot's holder there, and answers what it replaced; `make` throws to stop. */
+  /** Puts what `make` makes of a slot's holder there, and answers what it replaced; `make` throws to stop. */
   async #put(
-    userId: number,
-    slot: string,
+    seen: Session | null,
     make: (holder: Session | null) => Session,
   ): Promise<{ session: Session; replaced: Session | null }> {
-    let holder = await this.#holder(userId, slot);
+    let holder = seen;
+    let session = make(holder);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const session = make(holder);
       const found = await this.#parts.sessions.put(session, holder?.sessionId ?? null);
       if (found === "done") return { session, replaced: holder };
       holder = found;
+      session = make(holder);
     }
+    const { userId } = session;
     throw new CimError("FALLBACK", `the session of user ${userId} changed ${MAX_ATTEMPTS} times meanwhile`);
   }
 

@@ -1,6 +1,6 @@
 /**
  * Bundles for browsers: the SDK as it is, with a small codec and tables instead of protobuf-es (see
- * protobuf-browser.ts). `bun scripts/browser.ts` writes the SDK as a module for any page: dist/cim-sdk.js.
+ * protobuf-browser.ts). `bun run sdk` writes the SDK as a module for any page: dist/cim-sdk.js.
  */
 import { join } from "node:path";
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";

@@ -10,7 +10,7 @@ import { until } from "../tests/support/until.ts";
 import { ROOT } from "./browser.ts";
 import { type Screen, terminalPicture } from "./terminal-picture.ts";
 
-const COLUMNS = 66;
+const COLUMNS = 72;
 const ROWS = 13;
 const PASSWORD = "four green apples";
 

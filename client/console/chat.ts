@@ -1,13 +1,16 @@
 /** A person, or a script, at a client that is connected: lines in, events out. */
+import { parseConversation, peerOf } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
 import type { Client, Closed, Message } from "../sdk/client.ts";
-import { answer } from "./bot.ts";
-import { COMMANDS, type Context, commandList, isCommand } from "./commands.ts";
+import { Ai } from "./ai.ts";
+import { COMMANDS, type Context, isCommand } from "./commands.ts";
+import { complete, peopleStartingWith } from "./completion.ts";
 import { Delays } from "./delays.ts";
-import type { Event, Info, Said } from "./events.ts";
+import type { Delayed, Event, Info, Said } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
-import { Model, type ModelOptions } from "./model.ts";
+import type { ModelOptions } from "./model.ts";
+import { People } from "./people.ts";
 import { Post } from "./post.ts";
 import { Mistake, type Problem } from "./problem.ts";
 import type { Screen } from "./screen.ts";
@@ -45,12 +48,12 @@ const BOT_PROMPT = "AI> ";
 
 export class Chat {
   readonly #options: ChatOptions;
+  readonly #people: People;
   readonly #post: Post;
   readonly #delays: Delays;
   readonly #context: Context;
   readonly #end = Promise.withResolvers<Closed | null>();
-  readonly #model: Model | null;
-  #bot = false;
+  readonly #ai: Ai;
   #connected = true;
   #hasQuit = false;
   /** Lines that were not understood, or could not be done. */
@@ -60,21 +63,30 @@ export class Chat {
     this.#options = options;
     const { client, history } = options;
     const show = (event: Event) => options.screen.show(event);
-    const post = new Post({ client, show, keep: (said) => this.#keep(said) });
+    const people = new People(() => history.people());
+    const post = new Post({
+      client,
+      people,
+      show,
+      keep: (said) => this.#keep(said),
+      postpone: (unsent) => this.#postpone(unsent),
+    });
     const delays = new Delays(options.delaysFile, {
       send: (delayed) => post.sendDelayed(delayed),
       failed: (error) => this.#complain(error),
     });
-    this.#model = options.ai ? new Model(options.ai) : null;
+    this.#ai = new Ai(options.ai, show);
+    this.#people = people;
     this.#post = post;
     this.#delays = delays;
     this.#context = {
       client,
       history,
       delays,
+      people,
       post,
       show,
-      talkToBot: (on) => this.#talkToBot(on),
+      talkToBot: (on) => this.#ai.talk(on),
       info: () => this.#info(),
       quit: () => this.#quit(),
       logOut: () => this.#logOut(),
@@ -90,31 +102,46 @@ export class Chat {
     this.#watchStatus().catch(failed);
     this.#readLines().then(() => this.#end.resolve(null), failed);
     void client.closed.then((closed) => this.#end.resolve(closed));
-    try {
-      const closed = await this.#end.promise;
-      return {
-        closed: closed?.reason === "closed" ? null : closed,
-        failures: this.#mistakes + this.#post.refused,
-      };
-    } finally {
-      await this.#leave();
-    }
+    const closed = await this.#end.promise.finally(() => this.#leave());
+    return {
+      closed: closed?.reason === "closed" ? null : closed,
+      failures: this.#mistakes + this.#post.refused,
+    };
   }
 
   async #leave(): Promise<void> {
     const { client, screen } = this.#options;
     this.#delays.end();
-    this.#model?.end();
+    this.#ai.end();
     screen.close();
     if (client.state === "Ready") await Promise.race([this.#post.below(1), Bun.sleep(QUIT_MS)]);
     // The session stays, so that the next start asks nothing.
     await client.detach();
     await this.#post.below(1);
+    if (this.#post.postponed > 0) this.#show({ type: "kept", count: this.#post.postponed });
+  }
+
+  /** A script is told that it was not sent, and may try again; a person should not have to. */
+  #postpone(unsent: Omit<Delayed, "id" | "at">): boolean {
+    if (!this.#options.screen.interactive) return false;
+    try {
+      this.#delays.add({ ...unsent, at: Date.now() });
+      return true;
+    } catch (error) {
+      this.#complain(error);
+      return false;
+    }
   }
 
   async #readLines(): Promise<void> {
     const { screen } = this.#options;
-    for await (const line of screen.lines(Object.keys(COMMANDS).map((name) => `:${name}`))) {
+    const commands = Object.keys(COMMANDS).map((name) => `:${name}`);
+    const people = (prefix: string) => peopleStartingWith(prefix, this.#people, this.#options.client);
+    const typing = {
+      complete: (typed: string) => complete(typed, { commands, people }),
+      interrupt: () => this.#ai.stop(),
+    };
+    for await (const line of screen.lines(typing)) {
       await this.#take(line);
       if (this.#hasQuit) return;
       if (screen.interactive) this.#prompt();
@@ -126,10 +153,10 @@ export class Chat {
 
   async #take(line: string): Promise<void> {
     try {
-      const parsed = parseLine(line);
+      const parsed = parseLine(line, this.#ai.on ? "question" : "talk");
       if (parsed.kind === "nothing") return;
       if (parsed.kind === "command") await this.#command(parsed.name, parsed.rest);
-      else if (this.#bot) await this.#ask(line);
+      else if (this.#ai.on) await this.#ask(parsed.text);
       else this.#post.send(parsed.kind === "tell" ? await this.#post.find(parsed.to) : null, parsed.text);
     } catch (error) {
       this.#mistakes++;
@@ -139,12 +166,7 @@ export class Chat {
 
   /** A person types on meanwhile; a script's next line waits for the whole answer. */
   async #ask(question: string): Promise<void> {
-    if (!this.#model) return this.#show({ type: "answer", text: answer(question) });
-    let continued = false;
-    const asked = this.#model.ask(question, (text) => {
-      this.#show({ type: "answer", text, ...(continued && { continued }) });
-      continued = true;
-    });
+    const asked = this.#ai.ask(question);
     if (!this.#options.screen.interactive) return asked;
     void asked.catch((error) => this.#complain(error));
   }
@@ -158,15 +180,31 @@ export class Chat {
     if (isCommand(name)) return COMMANDS[name](this.#context, rest);
     this.#mistakes++;
     this.#complain(new Mistake({ what: "unknown-command", name }));
-    this.#show(commandList());
   }
 
   async #readMessages(): Promise<void> {
     for await (const message of this.#options.client.messages) {
-      const said = toSaid(message);
+      this.#people.learn(message.sender);
+      const said = this.#said(message);
       this.#keep(said);
       this.#show({ type: "message", ...said });
     }
+  }
+
+  #said({ conversation, seq, messageId, sender, at, text, data, own }: Message): Said {
+    const parsed = parseConversation(conversation);
+    const to = own && parsed.kind === "p2p" && this.#people.withId(peerOf(parsed, sender.userId)!);
+    const content = text === undefined ? { data: data?.toBase64() ?? "" } : { text };
+    return {
+      conversation,
+      seq,
+      messageId,
+      from: sender,
+      ...(to && { to }),
+      at: at.getTime(),
+      own,
+      ...content,
+    };
   }
 
   /** What cannot be kept is shown all the same. */
@@ -207,12 +245,6 @@ export class Chat {
     this.#connected = true;
   }
 
-  #talkToBot(on: boolean): void {
-    this.#bot = on;
-    if (!on) this.#model?.end();
-    this.#show({ type: "ai", on });
-  }
-
   async #logOut(): Promise<void> {
     const { client, forget } = this.#options;
     await client.close();
@@ -243,17 +275,12 @@ export class Chat {
   }
 
   #prompt(): void {
-    this.#options.screen.prompt(this.#bot ? BOT_PROMPT : PROMPT);
+    this.#options.screen.prompt(this.#ai.on ? BOT_PROMPT : PROMPT);
   }
 
   #show(event: Event): void {
     this.#options.screen.show(event);
   }
-}
-
-function toSaid({ conversation, seq, messageId, sender, at, text, data, own }: Message): Said {
-  const rest = text === undefined ? { data: data?.toBase64() ?? "" } : { text };
-  return { conversation, seq, messageId, from: sender, at: at.getTime(), own, ...rest };
 }
 
 function problemOf(error: unknown): Problem {

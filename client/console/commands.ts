@@ -5,6 +5,7 @@ import { EMOJI_PAGES, emojiPage } from "./emoji.ts";
 import type { Event, Info, Person } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
+import type { People } from "./people.ts";
 import type { Post } from "./post.ts";
 import { Mistake } from "./problem.ts";
 import type { CommandName } from "./texts/texts.ts";
@@ -14,6 +15,7 @@ export interface Context {
   client: Client;
   history: History;
   delays: Delays;
+  people: People;
   post: Post;
   show(event: Event): void;
   /** Whether lines go to the bot. */
@@ -29,7 +31,7 @@ type Command = (context: Context, rest: string) => void | Promise<void>;
 const MAX_SHOWN_USERS = 200;
 
 export const COMMANDS: Record<CommandName, Command> = {
-  all: ({ show }) => show(commandList()),
+  all: ({ show }) => show({ type: "commands", commands: Object.keys(COMMANDS) as CommandName[] }),
 
   olu: (context) => showUsers(context, ""),
 
@@ -86,16 +88,13 @@ export function isCommand(name: string): name is CommandName {
   return Object.hasOwn(COMMANDS, name);
 }
 
-export function commandList(): Event {
-  return { type: "commands", commands: Object.keys(COMMANDS) as CommandName[] };
-}
-
-async function showUsers({ client, show }: Context, prefix: string): Promise<void> {
+async function showUsers({ client, people, show }: Context, prefix: string): Promise<void> {
   const users: Person[] = [];
   let more = false;
   for await (const user of client.onlineUsers(prefix === "" ? {} : { prefix })) {
     more = users.length === MAX_SHOWN_USERS;
     if (more) break;
+    people.learn(user);
     users.push(user);
   }
   show({ type: "users", users, prefix, more });

@@ -14,6 +14,8 @@ export interface Said {
   seq: number;
   messageId: string;
   from: Person;
+  /** Who it was told, if one alone was, and not this account. */
+  to?: Person;
   /** Milliseconds since 1970. */
   at: number;
   own: boolean;
@@ -35,6 +37,8 @@ export interface Delayed {
 }
 
 export type Event =
+  /** Told only to a person, and only if it takes a while. */
+  | { type: "connecting"; route: string }
   | { type: "ready"; user: Person; route: string; registered: boolean }
   | ({ type: "message" } & Said)
   | { type: "queued"; to: Person | null; text: string }
@@ -48,6 +52,8 @@ export type Event =
       receiverOnline: boolean;
     }
   | { type: "refused"; to: Person | null; text: string; status: StatusName; reason: string }
+  /** Messages without a receipt are kept for the next start. */
+  | { type: "kept"; count: number }
   | { type: "disconnected"; reason: string; text: string; delayMs: number }
   | { type: "connected" }
   | { type: "commands"; commands: CommandName[] }
@@ -56,6 +62,8 @@ export type Event =
   | { type: "ai"; on: boolean }
   /** `continued`: a further line of an answer that comes in several. */
   | { type: "answer"; text: string; continued?: boolean }
+  /** The answer that was under way was called off. */
+  | { type: "stopped" }
   | { type: "info"; info: Info }
   | { type: "emoji"; page: number; pages: number; emoji: string[] }
   | { type: "delayed"; delayed: Delayed }

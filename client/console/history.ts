@@ -1,6 +1,6 @@
 /** What the account said and heard on this machine: a file of JSON lines, and the one before it. */
 import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from "node:fs";
-import type { Said } from "./events.ts";
+import type { Person, Said } from "./events.ts";
 import { makeDirectory } from "./files.ts";
 
 /** A file that reaches this size becomes the one before; what was before is gone. */
@@ -33,10 +33,22 @@ export class History {
   /** What has the keyword in its text or its sender's name, whatever the case; the newest of it, oldest first. */
   search(keyword: string): { said: Said[]; total: number } {
     const wanted = fold(keyword);
-    const found = [...read(this.#older), ...read(this.file)].filter(
+    const found = this.#all().filter(
       ({ text = "", from }) => fold(text).includes(wanted) || fold(from.userName).includes(wanted),
     );
     return { said: found.slice(-MAX_FOUND), total: found.length };
+  }
+
+  /** Who said something, or was told something by name. */
+  *people(): Generator<Person, void, void> {
+    for (const { from, to } of this.#all()) {
+      yield from;
+      if (to) yield to;
+    }
+  }
+
+  #all(): Said[] {
+    return [...read(this.#older), ...read(this.file)];
   }
 
   get #older(): string {

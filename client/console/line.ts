@@ -8,17 +8,22 @@ export type Line =
   | { kind: "tell"; to: string; text: string };
 
 // A smiley like ":)" is no command.
-const COMMAND = /^:([a-z][a-z0-9]*!?)(?:\s+(.*))?$/is;
-const SEPARATOR = ";;";
+export const COMMAND = /^:([a-z][a-z0-9]*!?)(?:\s+(.*))?$/is;
+export const SEPARATOR = ";;";
+/** What stands for the account itself, not for its name. */
+export const USER_ID = /^[1-9]\d{0,15}$/;
 
-/** @throws Mistake for a private message without a receiver or a text */
-export function parseLine(typed: string): Line {
+/**
+ * @param as "question": nobody is written to, and ";;" has no meaning
+ * @throws Mistake for a private message without a receiver or a text
+ */
+export function parseLine(typed: string, as: "talk" | "question" = "talk"): Line {
   const line = typed.trim();
   if (line === "") return { kind: "nothing" };
   const command = COMMAND.exec(line);
   if (command) return { kind: "command", name: command[1]!.toLowerCase(), rest: (command[2] ?? "").trim() };
   const at = line.indexOf(SEPARATOR);
-  if (at < 0) return { kind: "say", text: line };
+  if (at < 0 || as === "question") return { kind: "say", text: line };
   // Only the first separator is one: the text may hold more of them.
   const to = line.slice(0, at).trim();
   const text = line.slice(at + SEPARATOR.length).trim();

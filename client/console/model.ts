@@ -1,4 +1,5 @@
 /** Who answers in AI mode when CIM_AI_URL names an OpenAI-compatible endpoint: its answers come as a stream of parts. */
+import { whyNot } from "../sdk/reason.ts";
 import { Mistake, type ModelFault } from "./problem.ts";
 
 export interface ModelOptions {
@@ -77,16 +78,18 @@ export class Model {
       if (running.signal.aborted) return;
       if (timeout.aborted) throw fault("timeout", String(this.#limits.timeoutMs / 1000));
       if (error instanceof Mistake) throw error;
-      throw fault("unreachable", (error as Error).message);
+      throw fault("unreachable", whyNot(error));
     } finally {
       if (this.#running === running) this.#running = null;
     }
   }
 
-  /** Calls off the answer that is under way. */
-  stop(): void {
-    this.#running?.abort();
+  /** Calls off the answer that is under way; answers whether there was one. */
+  stop(): boolean {
+    const running = this.#running;
     this.#running = null;
+    running?.abort();
+    return running !== null;
   }
 
   /** Stops, and forgets what was said. */

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { ConfigError } from "../../common/config.ts";
 import type { ModelOptions } from "./model.ts";
 import { LANGUAGES, type Language, languageOf } from "./texts/language.ts";
+import type { Texts } from "./texts/texts.ts";
 
 interface Option {
   /** What stands behind the flag in --help; "" for a switch. */
@@ -10,13 +11,16 @@ interface Option {
   meaning: string;
   env?: string;
   default?: string;
-  /** What a value must be, in words: part of the error. */
-  want?: string;
+  /** What a value must be; the words for it are part of the error. */
+  want?: Want;
   accepts?: (given: string) => boolean;
   short?: string;
   /** May be left out without a default. */
   optional?: boolean;
 }
+
+/** Kinds of values. */
+export type Want = "url" | "name" | "language" | "model";
 
 const MAX_NAME_LENGTH = 64;
 
@@ -26,14 +30,14 @@ export const OPTIONS = {
     meaning: "where the route is",
     env: "CIM_ROUTE_URL",
     default: "http://127.0.0.1:8083",
-    want: "an http:// or https:// URL",
+    want: "url",
     accepts: (given) => /^https?:$/.test(URL.parse(given)?.protocol ?? ""),
   },
   user: {
     value: "NAME",
     meaning: "who you are; a new name is registered",
     env: "CIM_USER",
-    want: `a name of 1 to ${MAX_NAME_LENGTH} characters`,
+    want: "name",
     accepts: isName,
   },
   device: {
@@ -41,13 +45,13 @@ export const OPTIONS = {
     meaning: "under CIM_LOGIN_POLICY=multi, one session for each device",
     env: "CIM_DEVICE",
     default: "default",
-    want: `a name of 1 to ${MAX_NAME_LENGTH} characters`,
+    want: "name",
     accepts: isName,
   },
   lang: {
     value: "LANGUAGE",
     meaning: `${Object.keys(LANGUAGES).join(" or ")}; when not set, what the locale says`,
-    want: Object.keys(LANGUAGES).join(" or "),
+    want: "language",
     accepts: (given) => Object.hasOwn(LANGUAGES, given),
     optional: true,
   },
@@ -55,7 +59,7 @@ export const OPTIONS = {
     value: "URL",
     meaning: "an OpenAI-compatible endpoint that answers in AI mode; when not set, the built-in bot",
     env: "CIM_AI_URL",
-    want: "an http:// or https:// URL",
+    want: "url",
     accepts: (given) => /^https?:$/.test(URL.parse(given)?.protocol ?? ""),
     optional: true,
   },
@@ -64,7 +68,7 @@ export const OPTIONS = {
     meaning: "the model that answers there",
     env: "CIM_AI_MODEL",
     default: "gpt-4o-mini",
-    want: "a name of 1 to 200 characters",
+    want: "model",
     accepts: (given) => /^.{1,200}$/u.test(given),
   },
   json: { value: "", meaning: "print everything as lines of JSON" },
@@ -89,24 +93,34 @@ export interface Options {
 }
 
 type Env = Record<string, string | undefined>;
+type Given = Record<string, string | true>;
 
-/** @throws ConfigError that names the option, its value and what was wanted */
+/** @throws ConfigError that names the option, its value and what was wanted, in the person's language */
 export function readOptions(argv: string[], env: Env): Options | "help" | "version" {
-  const given = parseFlags(argv);
+  const { language, texts } = spoken(argv, env);
+  const given = parseFlags(argv, texts);
   if (given.help) return "help";
   if (given.version) return "version";
-  const lang = read("lang", given, env);
-  const url = read("ai-url", given, env).replace(/\/+$/, "");
-  const model = read("ai-model", given, env);
+  read("lang", given, env, texts);
+  const url = read("ai-url", given, env, texts).replace(/\/+$/, "");
+  const model = read("ai-model", given, env, texts);
   return {
-    route: read("route", given, env).replace(/\/+$/, ""),
-    user: read("user", given, env).normalize("NFC").trim(),
-    device: read("device", given, env).normalize("NFC").trim(),
-    language: (lang || languageOf(env)) as Language,
+    route: read("route", given, env, texts).replace(/\/+$/, ""),
+    user: read("user", given, env, texts).normalize("NFC").trim(),
+    device: read("device", given, env, texts).normalize("NFC").trim(),
+    language,
     json: given.json === true,
     password: env[PASSWORD_VARIABLE] || undefined,
     ai: url ? { url, model, key: env[AI_KEY_VARIABLE] || undefined } : undefined,
   };
+}
+
+/** In which language mistakes are told, those in the flags among them. */
+function spoken(argv: string[], env: Env): { language: Language; texts: Texts } {
+  const { values } = parseArgs({ args: argv, options: { lang: { type: "string" } }, strict: false });
+  const lang = String(values.lang);
+  const language = Object.hasOwn(LANGUAGES, lang) ? (lang as Language) : languageOf(env);
+  return { language, texts: LANGUAGES[language] };
 }
 
 export function helpText(version: string): string {
@@ -129,7 +143,7 @@ export function helpText(version: string): string {
   ].join("\n");
 }
 
-function parseFlags(argv: string[]): Record<string, string | boolean | undefined> {
+function parseFlags(argv: string[], { flags }: Texts): Given {
   const options: Record<string, { type: "string" | "boolean"; short?: string }> = {};
   for (const [name, option] of Object.entries(OPTIONS) as [string, Option][]) {
     options[name] = {
@@ -137,32 +151,41 @@ function parseFlags(argv: string[]): Record<string, string | boolean | undefined
       ...(option.short && { short: option.short }),
     };
   }
-  try {
-    return parseArgs({ args: argv, options }).values;
-  } catch (error) {
-    throw new ConfigError(`${(error as Error).message}; --help lists what there is`, { cause: error });
+  const given: Given = {};
+  for (const token of parseArgs({ args: argv, options, strict: false, tokens: true }).tokens) {
+    if (token.kind === "positional") throw new ConfigError(flags.extra(token.value));
+    if (token.kind !== "option") continue;
+    const { name, rawName, value, inlineValue } = token;
+    const type = options[name]?.type;
+    if (!type) throw new ConfigError(flags.unknown(rawName));
+    if (type === "boolean" && value !== undefined) throw new ConfigError(flags.noSwitch(rawName, value));
+    // What looks like the next flag is one.
+    const isMissing = value === undefined || (!inlineValue && value.startsWith("-"));
+    if (type === "string" && isMissing) throw new ConfigError(flags.missing(rawName, wantOf(name, flags)));
+    given[name] = value ?? true;
   }
+  return given;
 }
 
 function read(
   name: "route" | "user" | "device" | "lang" | "ai-url" | "ai-model",
-  given: ReturnType<typeof parseFlags>,
+  given: Given,
   env: Env,
+  { flags }: Texts,
 ): string {
   const option: Option = OPTIONS[name];
   const flag = given[name];
-  const value = typeof flag === "string" ? flag : (option.env && env[option.env]) || option.default;
+  const variable = option.env && env[option.env] ? option.env : undefined;
+  const value = typeof flag === "string" ? flag : variable ? env[variable] : option.default;
   if (value === undefined && option.optional) return "";
-  if (value === undefined || !option.accepts!(value)) {
-    const source =
-      typeof flag !== "string" && option.env && env[option.env] ? `${option.env}=` : `--${name} `;
-    throw new ConfigError(
-      value === undefined
-        ? `--${name} is missing: want ${option.want}`
-        : `${source}${value}: want ${option.want}`,
-    );
-  }
-  return value;
+  if (value === undefined) throw new ConfigError(flags.missing(`--${name}`, wantOf(name, flags)));
+  if (option.accepts!(value)) return value;
+  const source = typeof flag !== "string" && variable ? `${variable}=` : `--${name} `;
+  throw new ConfigError(flags.wrong(`${source}${value}`, wantOf(name, flags)));
+}
+
+function wantOf(name: string, { wants }: Texts["flags"]): string {
+  return wants[(OPTIONS as Record<string, Option>)[name]!.want!];
 }
 
 function isName(given: string): boolean {

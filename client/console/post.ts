@@ -3,23 +3,26 @@ import { ALL, p2p } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
 import type { Client } from "../sdk/client.ts";
 import type { Delayed, Event, Person, Said } from "./events.ts";
+import { USER_ID } from "./line.ts";
+import type { People } from "./people.ts";
 import { Mistake } from "./problem.ts";
 
 export interface PostOptions {
   client: Client;
+  people: People;
   show(event: Event): void;
   /** What was accepted, for the history. */
   keep(said: Said): void;
+  /** Takes a message that had no receipt when the client ended; answers whether it will be sent later. */
+  postpone(unsent: Omit<Delayed, "id" | "at">): boolean;
 }
-
-const USER_ID = /^[1-9]\d{0,15}$/;
 
 export class Post {
   /** Messages that were refused, or have no receipt in time. */
   refused = 0;
+  /** Messages that had no receipt at the end, and will be sent later. */
+  postponed = 0;
   readonly #options: PostOptions;
-  /** userIds of names that were looked up; neither ever changes. */
-  readonly #known = new Map<string, number>();
   readonly #underWay = new Set<Promise<boolean>>();
 
   constructor(options: PostOptions) {
@@ -37,20 +40,20 @@ export class Post {
   }
 
   send(to: Person | null, text: string): void {
-    const sending = this.#deliver(to, text, crypto.randomUUID());
+    const sending = this.#deliver(to, text, crypto.randomUUID(), true);
     this.#underWay.add(sending);
     void sending.finally(() => this.#underWay.delete(sending));
   }
 
   /** Sends what was to be sent later. Answers whether that is final: accepted, or refused for good. */
   sendDelayed({ to, text, messageId }: Delayed): Promise<boolean> {
-    return this.#deliver(to, text, messageId);
+    return this.#deliver(to, text, messageId, false);
   }
 
   /** The receiver that was typed: a userId, or a name. @throws Mistake when there is no such user */
   async find(typed: string): Promise<Person> {
-    const { client } = this.#options;
-    const named = USER_ID.test(typed) ? { userId: Number(typed), userName: "" } : await this.#lookUp(typed);
+    const { client, people } = this.#options;
+    const named = USER_ID.test(typed) ? people.withId(Number(typed)) : await this.#lookUp(typed);
     if (named.userId === client.userId) throw new Mistake({ what: "yourself" });
     return named;
   }
@@ -59,18 +62,28 @@ export class Post {
     return to === null ? ALL : p2p(this.#options.client.userId, to.userId);
   }
 
-  async #deliver(to: Person | null, text: string, messageId: string): Promise<boolean> {
-    const { client, show, keep } = this.#options;
+  async #deliver(
+    to: Person | null,
+    text: string,
+    messageId: string,
+    mayBePostponed: boolean,
+  ): Promise<boolean> {
+    const { client, show, keep, postpone } = this.#options;
+    const conversation = this.conversationWith(to);
     if (client.state !== "Ready") show({ type: "queued", to, text });
     try {
-      const receipt = await client.send(this.conversationWith(to), text, { messageId });
-      const { conversation, seq, at, receiverOnline } = receipt;
+      const { seq, at, receiverOnline } = await client.send(conversation, text, { messageId });
       show({ type: "sent", to, text, conversation, seq, messageId, receiverOnline });
       const from = { userId: client.userId, userName: client.userName };
-      keep({ conversation, seq, messageId, from, at: at.getTime(), own: true, text });
+      keep({ conversation, seq, messageId, from, at: at.getTime(), own: true, text, ...(to && { to }) });
       return true;
     } catch (error) {
       if (!(error instanceof CimError)) throw error;
+      const isOver = error.status === "RECONNECT_FAILED";
+      if (isOver && mayBePostponed && postpone({ conversation, to, text, messageId })) {
+        this.postponed++;
+        return false;
+      }
       this.refused++;
       show({ type: "refused", to, text, status: error.status, reason: error.message });
       return !error.retry;
@@ -78,15 +91,16 @@ export class Post {
   }
 
   async #lookUp(name: string): Promise<Person> {
-    const known = this.#known.get(name);
-    if (known !== undefined) return { userId: known, userName: name };
-    const found = await this.#options.client.findUser(name).catch((error) => {
+    const { client, people } = this.#options;
+    const known = people.named(name);
+    if (known) return known;
+    const found = await client.findUser(name).catch((error) => {
       // A name that nobody can have.
       if (error instanceof CimError && error.status === "INVALID") return null;
       throw error;
     });
     if (!found) throw new Mistake({ what: "no-such-user", name });
-    this.#known.set(name, found.userId);
+    people.learn(found);
     return found;
   }
 }

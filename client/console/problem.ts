@@ -8,6 +8,11 @@ export type ModelFault = "unreachable" | "status" | "timeout" | "size" | "cut" |
 export type Problem =
   | { what: "unknown-command"; name: string }
   | { what: "usage"; command: CommandName; given: string }
+  /** Of the password that was typed at the start. */
+  | { what: "no-password"; name: string }
+  | { what: "name-taken"; name: string }
+  | { what: "short-password"; min: number }
+  | { what: "passwords-differ" }
   | { what: "no-receiver"; given: string }
   | { what: "no-text"; given: string }
   | { what: "no-such-user"; name: string }

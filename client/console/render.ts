@@ -2,11 +2,14 @@
 import { parseConversation, peerOf } from "../../proto/conversation.ts";
 import type { Event, Person, Said } from "./events.ts";
 import { harmless, harmlessLine } from "./harmless.ts";
+import type { Shown } from "./receipts.ts";
 import type { CommandName, InfoName, Texts } from "./texts/texts.ts";
 
 type Style = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
 
 const SGR: Record<Style, number> = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33, cyan: 36 };
+/** Of the 256 colours those that read on black and on white alike, each far from the next. */
+const NAME_COLORS = [33, 166, 35, 161, 37, 136, 99, 70, 128, 173, 63, 133];
 const SECOND_MS = 1000;
 
 export class Renderer {
@@ -19,9 +22,11 @@ export class Renderer {
   }
 
   /** Lines without the last line feed. */
-  render(event: Event, now: number = Date.now()): string {
+  render(event: Shown, now: number = Date.now()): string {
     const texts = this.#texts;
     switch (event.type) {
+      case "connecting":
+        return this.#style("dim", texts.connecting(event.route));
       case "ready": {
         const user = { ...event.user, userName: harmlessLine(event.user.userName) };
         const registered = event.registered ? `${texts.registered(user)}\n` : "";
@@ -31,14 +36,18 @@ export class Renderer {
         return this.#said(event);
       case "queued":
         return this.#style("yellow", `  … ${texts.queued}`);
-      case "sent": {
-        const line = event.receiverOnline ? texts.accepted : texts.stored;
-        return this.#style("dim", `  ✓ ${line(this.#to(event.to), event.seq)}`);
+      case "receipts": {
+        const { from, to } = event;
+        const line = to.receiverOnline ? texts.accepted : texts.stored;
+        const place = from.seq === to.seq ? `#${to.seq}` : `#${from.seq}–#${to.seq}`;
+        return this.#style("dim", `  ✓ ${line(this.#to(to.to), place)}`);
       }
       case "refused": {
         const reason = harmlessLine(texts.status(event.status, event.reason));
         return this.#style("red", `  ✗ ${texts.refused(this.#to(event.to), reason)}`);
       }
+      case "kept":
+        return this.#style("yellow", texts.kept(event.count));
       case "disconnected": {
         const seconds = Math.ceil(event.delayMs / SECOND_MS);
         return this.#style("yellow", texts.disconnected(harmlessLine(event.text), seconds));
@@ -48,7 +57,7 @@ export class Renderer {
       case "commands":
         return this.#commands(event.commands);
       case "users": {
-        const people = event.users.map((user) => `  ${this.#person(user)}`);
+        const people = event.users.map((user) => `  ${this.#colored(user)}`);
         return [texts.users(event.users.length, harmlessLine(event.prefix), event.more), ...people].join(
           "\n",
         );
@@ -61,6 +70,8 @@ export class Renderer {
         return this.#style("green", event.on ? texts.aiOn : texts.aiOff);
       case "answer":
         return `${event.continued ? "   " : `${this.#style("cyan", "AI")}:`} ${harmless(event.text)}`;
+      case "stopped":
+        return this.#style("dim", texts.stopped);
       case "info":
         return this.#table(this.#info(event.info));
       case "emoji":
@@ -91,13 +102,19 @@ export class Renderer {
   }
 
   #said(said: Said, withDate = false): string {
-    const { from, conversation, at, own, text, data } = said;
-    const name = own ? this.#texts.you : this.#person(from);
-    const parsed = parseConversation(conversation);
-    const peer = parsed.kind === "p2p" ? (own ? String(peerOf(parsed, from.userId)) : this.#texts.you) : "";
+    const { from, at, own, text, data } = said;
     const content = text !== undefined ? harmless(text) : `${this.#texts.data(bytesOf(data))} ${data ?? ""}`;
     const time = this.#style("dim", timeOf(at, withDate));
-    return `${time} ${this.#style("cyan", peer ? `${name} → ${peer}` : name)}: ${content}`;
+    const name = own ? this.#style("bold", this.#texts.you) : this.#colored(from);
+    return `${time} ${name}${this.#peer(said)}: ${content}`;
+  }
+
+  /** Who alone it was told; "" for what is told everyone. */
+  #peer({ conversation, from, own, to }: Said): string {
+    const parsed = parseConversation(conversation);
+    if (parsed.kind !== "p2p") return "";
+    if (!own) return ` → ${this.#texts.you}`;
+    return ` → ${this.#colored(to ?? { userId: peerOf(parsed, from.userId)!, userName: "" })}`;
   }
 
   #commands(names: CommandName[]): string {
@@ -135,6 +152,13 @@ export class Renderer {
 
   #person(person: Person): string {
     return this.#texts.person({ ...person, userName: harmlessLine(person.userName) });
+  }
+
+  /** In a colour of their own, each time the same. */
+  #colored(person: Person): string {
+    const name = this.#person(person);
+    const color = NAME_COLORS[person.userId % NAME_COLORS.length];
+    return this.#colors ? `\x1b[38;5;${color}m${name}\x1b[0m` : name;
   }
 
   #style(style: Style, text: string): string {

@@ -1,7 +1,9 @@
 /** Where the console reads lines and shows events: a terminal with an input line, or streams. */
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import type { Completion } from "./completion.ts";
 import type { Event } from "./events.ts";
+import { Receipts } from "./receipts.ts";
 import { Renderer } from "./render.ts";
 import type { Texts } from "./texts/texts.ts";
 
@@ -23,9 +25,16 @@ export interface Screen {
   /** Asks for one line; `hidden`: what is typed is not shown. Null when the input ends instead. */
   ask(question: string, hidden?: boolean): Promise<string | null>;
   /** The lines typed until the input ends or `close`. */
-  lines(commands: readonly string[]): AsyncIterable<string>;
+  lines(typing: Typing): AsyncIterable<string>;
   prompt(text: string): void;
   close(): void;
+}
+
+/** What is asked for while a line is typed. */
+export interface Typing {
+  complete(typed: string): Promise<Completion>;
+  /** Ctrl-C: answers whether it stopped something, and so leaves the line alone. */
+  interrupt(): boolean;
 }
 
 const QUIT_MS = 2 * 1000;
@@ -41,6 +50,7 @@ class Plain implements Screen {
   readonly interactive = false;
   readonly #options: ScreenOptions;
   readonly #renderer: Renderer;
+  readonly #receipts = new Receipts((one) => this.#print(this.#renderer.render(one)));
   #input: Interface | null = null;
 
   constructor(options: ScreenOptions) {
@@ -49,8 +59,12 @@ class Plain implements Screen {
   }
 
   show(event: Event): void {
-    const { json, stdout } = this.#options;
-    stdout.write(`${json ? JSON.stringify(event) : this.#renderer.render(event)}\n`);
+    if (this.#options.json) this.#print(JSON.stringify(event));
+    else this.#receipts.show(event);
+  }
+
+  #print(text: string): void {
+    this.#options.stdout.write(`${text}\n`);
   }
 
   async ask(): Promise<null> {
@@ -69,6 +83,7 @@ class Plain implements Screen {
   prompt(): void {}
 
   close(): void {
+    this.#receipts.flush();
     this.#input?.close();
     this.#options.stdin.destroy();
   }
@@ -79,6 +94,7 @@ class Terminal implements Screen {
   readonly interactive = true;
   readonly #options: ScreenOptions;
   readonly #renderer: Renderer;
+  readonly #receipts = new Receipts((one) => this.#print(this.#renderer.render(one)));
   #input: (Interface & { prevRows?: number }) | null = null;
   #interruptedAt = Number.NEGATIVE_INFINITY;
 
@@ -88,7 +104,7 @@ class Terminal implements Screen {
   }
 
   show(event: Event): void {
-    this.#print(this.#renderer.render(event));
+    this.#receipts.show(event);
   }
 
   ask(question: string, hidden = false): Promise<string | null> {
@@ -115,12 +131,14 @@ class Terminal implements Screen {
     });
   }
 
-  lines(commands: readonly string[]): AsyncIterable<string> {
+  lines({ complete, interrupt }: Typing): AsyncIterable<string> {
     const { stdin, stdout } = this.#options;
-    const completer = (line: string): [string[], string] => [
-      commands.filter((one) => one.startsWith(line)),
-      line,
-    ];
+    const completer = (line: string, offer: (error: Error | null, found: [string[], string]) => void) => {
+      complete(line).then(
+        ({ offers, part }) => offer(null, [offers, part]),
+        () => offer(null, [[], line]),
+      );
+    };
     const input = createInterface({
       input: stdin,
       output: stdout,
@@ -129,7 +147,10 @@ class Terminal implements Screen {
       completer,
     });
     this.#input = input;
-    input.on("SIGINT", () => this.#interrupted(input));
+    input.on("SIGINT", () => interrupt() || this.#interrupted(input));
+    input.on("line", () => {
+      this.#interruptedAt = Number.NEGATIVE_INFINITY;
+    });
     input.on("close", () => stdout.write("\n"));
     this.prompt("> ");
     return input;
@@ -141,6 +162,7 @@ class Terminal implements Screen {
   }
 
   close(): void {
+    this.#receipts.flush();
     this.#input?.close();
     this.#input = null;
   }

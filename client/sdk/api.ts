@@ -1,6 +1,7 @@
 /** The route's calls over HTTP, each bounded in time, each failure a CimError. */
 import { CimError, STATUS } from "../../proto/status.ts";
 import type { Answers, CallName } from "../../route/api.ts";
+import { whyNot } from "./reason.ts";
 
 export interface ApiOptions {
   routeUrl: string;
@@ -71,7 +72,7 @@ export class Api {
       response = await this.#options.fetch(request);
       text = await response.text();
     } catch (error) {
-      const why = timeout.aborted ? `in ${CALL_TIMEOUT_MS} ms` : (error as Error).message;
+      const why = timeout.aborted ? `in ${CALL_TIMEOUT_MS} ms` : whyNot(error);
       throw new CimError("FALLBACK", `no answer from ${where}: ${why}`, { cause: error });
     }
     const envelope = parse(text);

@@ -14,6 +14,18 @@ export interface Over {
 const TRIES_AT_A_SERVER = 2;
 /** A connection that held this long was a success: what follows is a new failure, not one more. */
 export const STEADY_MS = 10 * 1000;
+/** A token is renewed no sooner than this, whatever the clocks say. */
+const MIN_RENEWAL_MS = 60 * 60 * 1000;
+/** A timer takes no more than 24 days. */
+const MAX_RENEWAL_MS = 20 * 24 * 60 * 60 * 1000;
+
+/**
+ * When to renew a token that is good for `leftMs`: with time enough for many tries, and not all clients at once.
+ * @param random from 0 to 1
+ */
+export function renewalMs(leftMs: number, random: number): number {
+  return Math.min(MAX_RENEWAL_MS, Math.max(MIN_RENEWAL_MS, leftMs * (0.5 + 0.25 * random)));
+}
 
 export class Plan {
   readonly #hasPassword: boolean;
@@ -35,6 +47,12 @@ export class Plan {
     this.step = "connect";
     this.#triesHere = 0;
     this.#serverKnowsToken = true;
+  }
+
+  /** The token is to be renewed, and is still good. */
+  renew(): void {
+    this.step = "resume";
+    this.attempt = 0;
   }
 
   /**

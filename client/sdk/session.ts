@@ -6,7 +6,7 @@ import type { Answers } from "../../route/api.ts";
 import type { Api } from "./api.ts";
 import { type Clock, sleep } from "./clock.ts";
 import { type Connection, ConnectionEnd, openConnection } from "./connection.ts";
-import { type Over, Plan } from "./plan.ts";
+import { type Over, Plan, renewalMs } from "./plan.ts";
 import type { Dial } from "./transport.ts";
 import type { Closed, ServerInfo, State, Status } from "./types.ts";
 import { webSocketUrl } from "./websocket.ts";
@@ -58,7 +58,10 @@ export class Session {
   #login: Login | null = null;
   /** What may be resumed. */
   #token: string | undefined;
+  /** Until when, in milliseconds since 1970; 0 when that is not known. */
+  #expiresAt = 0;
   #mayRegister: boolean;
+  #cancelRenewal: () => void = () => {};
   /** Ends the wait that is on. */
   #endWait: () => void = () => {};
 
@@ -98,6 +101,7 @@ export class Session {
   /** Ends it; what was written to the connection still leaves. */
   end(closed: Closed, state: "Closed" | "Failed" = "Closed"): void {
     if (this.#stop.signal.aborted) return;
+    this.#cancelRenewal();
     this.#stop.abort(new Error("the client is closed"));
     this.#become(state);
     this.#events.ended(closed);
@@ -127,11 +131,18 @@ export class Session {
     let since: number | null = null;
     try {
       if (step !== "connect") return { error: await this.#logIn(step), livedMs: null };
-      const ended = Promise.withResolvers<ConnectionEnd>();
-      const connection = await this.#connect(ended.resolve);
+      const ended = Promise.withResolvers<ConnectionEnd | "renew">();
+      const leaving = new AbortController();
+      const connection = await this.#connect(ended.resolve, leaving.signal);
       since = this.#options.clock.now();
       this.#connected(connection);
-      throw await ended.promise;
+      this.#renewInTime(() => ended.resolve("renew"));
+      const end = await ended.promise;
+      if (end !== "renew") throw end;
+      leaving.abort(new Error("the token is renewed"));
+      this.#disconnected();
+      this.#plan.renew();
+      return { error: null, livedMs: null };
     } catch (error) {
       if (since !== null) this.#disconnected();
       if (!(error instanceof ConnectionEnd || error instanceof CimError)) throw error;
@@ -169,15 +180,27 @@ export class Session {
     const server = { host: ip, port: cimServerPort, httpPort, tls, webSocketUrl: url };
     this.#login = { userId, userName, sessionId, token, server };
     this.#token = token;
+    this.#expiresAt = answer.expiresAt ?? 0;
     this.#plan.loggedIn();
     this.#events.status({ type: "token", token });
   }
 
-  #connect(onEnd: (end: ConnectionEnd) => void): Promise<Connection> {
+  /**
+   * A connection may outlast its token, and without a password there would be no way back: it gets a new one long
+   * before.
+   */
+  #renewInTime(renew: () => void): void {
+    if (this.#expiresAt === 0) return;
+    const afterMs = renewalMs(this.#expiresAt - Date.now(), Math.random());
+    this.#cancelRenewal = this.#options.clock.after(afterMs, renew);
+  }
+
+  #connect(onEnd: (end: ConnectionEnd) => void, leaving: AbortSignal): Promise<Connection> {
     const { dial, clock, client } = this.#options;
     const { server, token } = this.login;
     const onFrame = (frame: Frame) => this.#events.frame(frame);
-    return openConnection({ dial, clock, server, token, client, signal: this.#stop.signal, onFrame, onEnd });
+    const signal = AbortSignal.any([this.#stop.signal, leaving]);
+    return openConnection({ dial, clock, server, token, client, signal, onFrame, onEnd });
   }
 
   #connected(connection: Connection): void {
@@ -187,6 +210,7 @@ export class Session {
   }
 
   #disconnected(): void {
+    this.#cancelRenewal();
     if (this.#stop.signal.aborted) return;
     this.#become("Reconnecting");
     this.#events.disconnected();

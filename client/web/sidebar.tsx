@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { User } from "../sdk/types.ts";
 import { Avatar } from "./avatar.tsx";
+import { DownloadLink } from "./download-link.tsx";
 import { brief, nameOf } from "./format.ts";
 import { Icon } from "./icons.tsx";
 import { SettingsButtons } from "./settings-buttons.tsx";
@@ -71,6 +72,7 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
           </button>
         )}
       </div>
+      <DownloadLink newTab />
     </nav>
   );
 }

@@ -1,6 +1,7 @@
 /** The way in: sign in, or make an account. */
 import { useState } from "preact/hooks";
 import type { CimError } from "../../proto/status.ts";
+import { DownloadLink } from "./download-link.tsx";
 import { SettingsButtons } from "./settings-buttons.tsx";
 import type { Texts } from "./texts/texts.ts";
 import { useUi } from "./ui.ts";
@@ -94,6 +95,7 @@ export function SignIn() {
           {busy ? texts.signingIn : create ? texts.createAccount : texts.signIn}
         </button>
       </form>
+      <DownloadLink />
       <div class="corner">
         <SettingsButtons />
       </div>

@@ -71,6 +71,14 @@ describe("a wrong value stops the start with a line that names it:", () => {
     [{ CIM_AUTH: "none" }, "CIM_AUTH=none: want password or open"],
     [{ CIM_LOGIN_POLICY: "toString" }, "CIM_LOGIN_POLICY=toString: want reject or kick or multi"],
     [{ CIM_ROUTE_URL: "127.0.0.1:8083" }, "CIM_ROUTE_URL=127.0.0.1:8083: want an http:// or https:// URL"],
+    [
+      { CIM_ALLOW_ORIGINS: "https://a.example/" },
+      "CIM_ALLOW_ORIGINS=https://a.example/: want origins as in https://app.example:8443, with commas between them, or * for all",
+    ],
+    [
+      { CIM_ALLOW_ORIGINS: "https://a.example,*" },
+      "CIM_ALLOW_ORIGINS=https://a.example,*: want origins as in https://app.example:8443, with commas between them, or * for all",
+    ],
     [{ CIM_TLS_CERT: "cert.pem" }, "CIM_TLS_CERT and CIM_TLS_KEY: want both or neither"],
   ])("%j", (env, message) => {
     expect(() => readConfig(env)).toThrow(new ConfigError(message));

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { webCryptoMac } from "../../common/mac.ts";
+import { bunMac } from "../../common/mac-bun.ts";
 import { bearer, equalSecrets, type SessionToken, Tokens } from "../../common/token.ts";
 import { CimError } from "../../proto/status.ts";
 
 const NOW = 1_800_000_000_000;
-const tokens = new Tokens("a secret");
 const session: SessionToken = {
   kind: "session",
   userId: 7,
@@ -15,7 +16,20 @@ const session: SessionToken = {
   expiresAt: NOW + 1000,
 };
 
-describe("a token", () => {
+describe.each([
+  ["the web platform", webCryptoMac],
+  ["Bun", bunMac],
+] as const)("a token by the HMAC of %s", (_, mac) => {
+  const tokens = new Tokens("a secret", mac);
+
+  async function refusal(text: string, now = NOW): Promise<string> {
+    const error = await tokens.check(text, "session", now).then(
+      () => "accepted",
+      (error: CimError) => error,
+    );
+    return error instanceof CimError && error.code === "9110" ? error.message : `not a refusal: ${error}`;
+  }
+
   test("says what was signed, until it expires", async () => {
     const text = await tokens.sign(session);
     expect(await tokens.check(text, "session", NOW + 999)).toEqual(session);
@@ -39,7 +53,7 @@ describe("a token", () => {
   });
 
   test("of another secret is refused", async () => {
-    expect(await refusal(await new Tokens("another secret").sign(session))).toBe(
+    expect(await refusal(await new Tokens("another secret", mac).sign(session))).toBe(
       "the token has a wrong signature",
     );
   });
@@ -95,11 +109,3 @@ test("secrets are equal only when they are the same", async () => {
   );
   expect(answers).toEqual([true, false, false, false]);
 });
-
-async function refusal(text: string, now = NOW): Promise<string> {
-  const error = await tokens.check(text, "session", now).then(
-    () => "accepted",
-    (error: CimError) => error,
-  );
-  return error instanceof CimError && error.code === "9110" ? error.message : `not a refusal: ${error}`;
-}

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json" with { type: "json" };
 import { freePorts } from "../support/ports.ts";
-import { PROCESS_TEST_MS, REPOSITORY, RunningProcess } from "../support/process.ts";
+import { childrenOf, isRunning, PROCESS_TEST_MS, REPOSITORY, RunningProcess } from "../support/process.ts";
 import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
 
@@ -67,6 +67,20 @@ test("the roles run as programs of their own, and the documentation needs no net
   }
   expect([await server.stop(), await route.stop()]).toEqual([0, 0]);
 });
+
+for (const [program, ...words] of [["cim-server"], ["cim", "server"]] as const) {
+  test(`${[program, ...words].join(" ")} runs as several workers, each the same program`, async () => {
+    const flags = ["--data", join(bare, "workers"), "--secret", "0123456789abcdef", "--workers", "2"];
+    const ports = ["--server-port", "0", "--server-http-port", "0"];
+    const route = start("cim-route", [...flags.slice(0, 4), "--route-port", "0"]);
+    const [routeUrl] = await route.printed(/http:[^\s]+/);
+    const server = start(program, [...words, ...flags, ...ports, "--route-url", routeUrl]);
+    await server.printed(/workers +2/);
+    const workers = childrenOf(server.pid);
+    expect([workers.length, await server.stop(), workers.filter(isRunning)]).toEqual([2, 0, []]);
+    await route.stop();
+  });
+}
 
 test("two people chat in two terminals, in English and Chinese; one is killed while messages come, and misses none", async () => {
   const [routePort, tcp, http] = (await freePorts(3)) as [number, number, number];

@@ -109,6 +109,23 @@ test("all of it works with the keyboard alone", async () => {
   expect(bob.userName).toBe("bob");
 });
 
+test("the download for the terminal is a link in the page's language, before signing in and after it", async () => {
+  const system = await here.system();
+  const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", { locale: "zh-CN" }));
+  const { page } = ann;
+  await page.getByRole("link", { name: "终端版 CIM" }).click();
+  await page.getByRole("heading", { name: "终端里的 CIM" }).waitFor();
+  await page.goBack();
+  await page.getByRole("button", { name: "English" }).click();
+  await ann.register();
+  const link = page.getByRole("navigation").getByRole("link");
+  expect(await link.textContent()).toBe("CIM for the terminal (opens a new tab)");
+  await link.focus();
+  const [tab] = await Promise.all([page.context().waitForEvent("page"), page.keyboard.press("Enter")]);
+  await tab.getByRole("heading", { name: "CIM in a terminal" }).waitFor();
+  await ann.status("");
+});
+
 test("a new message is read aloud by screen readers, and the history is not", async () => {
   const system = await here.system();
   await using bob = await join(system, "bob");

@@ -14,6 +14,15 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
+/** The first of `count` TCP ports in a row that nobody listens on. */
+export async function freePortsInARow(count: number): Promise<number> {
+  for (;;) {
+    const [first] = (await freePorts(1)) as [number];
+    const rest = Array.from({ length: count - 1 }, (_, i) => isFree(first + 1 + i));
+    if ((await Promise.all(rest)).every(Boolean)) return first;
+  }
+}
+
 function isFree(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const probe = createServer();

@@ -1,6 +1,7 @@
 /** Processes of ours as an operator runs them: started, watched by what they print, ended by their id. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Subprocess } from "bun";
+import { Glob, type Subprocess } from "bun";
 import { until } from "./until.ts";
 
 /** For setDefaultTimeout: whole processes start, stop and wait out leases, which takes longer than Bun's 5 s. */
@@ -100,5 +101,21 @@ export class RunningProcess {
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) this.output += decoder.decode(chunk, { stream: true });
+  }
+}
+
+/** The processes that this one has started and that run, in the order of their start. */
+export function childrenOf(pid: number): number[] {
+  const tasks = [...new Glob("*/children").scanSync(`/proc/${pid}/task`)];
+  const lists = tasks.map((task) => readFileSync(`/proc/${pid}/task/${task}`, "utf8"));
+  return lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number)).filter(isRunning);
+}
+
+/** Whether there is such a process, and it has not ended (an ended one stays until someone asks for its exit code). */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }

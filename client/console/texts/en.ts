@@ -24,13 +24,13 @@ export const en: Texts = {
     pu: { usage: ":pu <prefix>", help: "who is online with a name that begins so" },
     q: { usage: ":q [keyword]", help: "search what was said; without a keyword, quit" },
     "q!": { usage: ":q!", help: "quit" },
-    ai: { usage: ":ai", help: "talk to the bot, or to the model at CIM_AI_URL: nothing is sent" },
+    ai: { usage: ":ai", help: "talk to the bot, or to the model at CIM_AI_URL" },
     qai: { usage: ":qai", help: "stop talking to the bot" },
     info: { usage: ":info", help: "this client, its connection and session" },
     emoji: { usage: ":emoji <page>", help: "emoji to copy" },
     delay: {
       usage: ":delay <msg> <seconds>",
-      help: "send later, even after a restart; alone, list what waits",
+      help: "send later, even after a restart; alone: list",
     },
     undelay: { usage: ":undelay <number>", help: "do not send what waits under this number" },
     logout: { usage: ":logout", help: "log out, forget the session on this machine, quit" },
@@ -39,18 +39,34 @@ export const en: Texts = {
     ["hello", "says it to everyone"],
     [PRIVATE, "says it to one"],
   ],
+  flags: {
+    wants: {
+      url: "an http:// or https:// URL",
+      name: "a name of 1 to 64 characters",
+      language: "en or zh-CN",
+      model: "a name of 1 to 200 characters",
+    },
+    missing: (flag, want) => `${flag} is missing: want ${want}`,
+    wrong: (given, want) => `${given}: want ${want}`,
+    unknown: (flag) => `${flag}: no such flag; --help lists those there are`,
+    noSwitch: (flag, value) => `${flag}=${value}: want ${flag} alone`,
+    extra: (word) => `"${word}" belongs to no flag: want --user ${word}? --help lists the flags`,
+  },
   password: "Password: ",
   passwordAgain: "The same password again: ",
-  passwordsDiffer: "The two passwords differ.",
+  newPassword: "A password for the new name: ",
   askRegister: (name) => `There is no ${name} with this password. Register ${name} as a new name? [y/N] `,
   yes: /^y(es)?$/i,
+  connecting: (route) => `Connecting to ${route} …`,
   ready: ({ userName, userId }, route) => `You are ${userName}, userId ${userId}, at ${route}.`,
-  readyHint: `What you type goes to everyone, ${PRIVATE} to one. :all lists the commands.`,
+  readyHint: "Text goes to everyone, <name>;;<text> to one. :all lists the commands.",
   registered: ({ userName, userId }) => `Registered ${userName}, userId ${userId}.`,
   queued: "not connected: it is sent as soon as there is a connection",
-  accepted: (to, seq) => `accepted: to ${to}, #${seq}`,
-  stored: (to, seq) => `stored: ${to} is offline and gets it at the next login, #${seq}`,
+  accepted: (to, place) => `accepted: to ${to}, ${place}`,
+  stored: (to, place) => `stored: ${to} is offline and gets it at the next login, ${place}`,
   refused: (to, reason) => `not sent to ${to}: ${reason}`,
+  kept: (count) =>
+    `${count} ${count === 1 ? "message has" : "messages have"} no receipt yet: kept, and sent at the next start.`,
   disconnected: (reason, seconds) => `connection lost (${reason}); trying again in ${seconds} s, and so on`,
   connected: "connected again",
   users: (count, prefix, more) =>
@@ -59,6 +75,7 @@ export const en: Texts = {
     shown < total ? `the last ${shown} of ${total} with "${keyword}"` : `${total} with "${keyword}"`,
   aiOn: "You talk to the bot; nothing is sent until :qai.",
   aiOff: "You talk to people again.",
+  stopped: "The answer was stopped.",
   info: {
     user: "user",
     device: "device",
@@ -87,6 +104,8 @@ export const en: Texts = {
   repeatLogin: (name) =>
     `${name} is logged in already: quit there (:q) and try again, or wait until that connection has timed out.`,
   wrongPassword: (name) => `The name ${name} is taken, and its password is another.`,
+  shortPassword: (name, min) =>
+    `There is no ${name} with this password, and for a new name it is too short: want at least ${min} characters.`,
   noPassword: (name) => `${name} needs a password: set CIM_PASSWORD, or start in a terminal to be asked.`,
   calledOff: "Called off.",
   notRegistered: (name) => `${name} was not registered.`,
@@ -96,9 +115,17 @@ export const en: Texts = {
 function problem(problem: Problem): string {
   switch (problem.what) {
     case "unknown-command":
-      return `There is no command :${problem.name}.`;
+      return `There is no command :${problem.name}: :all lists those there are.`;
     case "usage":
       return `${problem.given && `"${problem.given}" is not enough: `}write ${en.commands[problem.command].usage}`;
+    case "no-password":
+      return en.noPassword(problem.name);
+    case "name-taken":
+      return en.wrongPassword(problem.name);
+    case "short-password":
+      return `That is too short: a password has at least ${problem.min} characters.`;
+    case "passwords-differ":
+      return "The two passwords differ.";
     case "no-receiver":
       return `Nobody is named before ;; in "${problem.given}": write ${PRIVATE}`;
     case "no-text":

@@ -1,6 +1,7 @@
 /** What the console says, in one language. */
 import type { StatusName } from "../../../proto/status.ts";
 import type { Person } from "../events.ts";
+import type { Want } from "../options.ts";
 import type { Problem } from "../problem.ts";
 
 export interface Texts {
@@ -12,24 +13,40 @@ export interface Texts {
   commandsTitle: string;
   /** What to type to talk, and what that does. */
   talking: [typed: string, meaning: string][];
+  /** What was wrong with the flags. */
+  flags: {
+    wants: Record<Want, string>;
+    missing(flag: string, want: string): string;
+    /** `given`: the flag or variable, and its value. */
+    wrong(given: string, want: string): string;
+    unknown(flag: string): string;
+    noSwitch(flag: string, value: string): string;
+    extra(word: string): string;
+  };
   password: string;
   passwordAgain: string;
-  passwordsDiffer: string;
+  newPassword: string;
   askRegister(name: string): string;
   yes: RegExp;
+  connecting(route: string): string;
   ready(user: Person, route: string): string;
   readyHint: string;
   registered(user: Person): string;
   queued: string;
-  accepted(to: string, seq: number): string;
-  stored(to: string, seq: number): string;
+  /** `place`: "#5", or "#5–#68" for several that follow one another. */
+  accepted(to: string, place: string): string;
+  stored(to: string, place: string): string;
   refused(to: string, reason: string): string;
+  /** Messages that are sent at the next start. */
+  kept(count: number): string;
   disconnected(reason: string, seconds: number): string;
   connected: string;
   users(count: number, prefix: string, more: boolean): string;
   found(keyword: string, shown: number, total: number): string;
   aiOn: string;
   aiOff: string;
+  /** The answer that was under way. */
+  stopped: string;
   info: Record<InfoName, string>;
   emoji(page: number, pages: number): string;
   delayed(id: number, to: string, seconds: number): string;
@@ -45,6 +62,7 @@ export interface Texts {
   status(status: StatusName, detail: string): string;
   repeatLogin(name: string): string;
   wrongPassword(name: string): string;
+  shortPassword(name: string, min: number): string;
   noPassword(name: string): string;
   calledOff: string;
   notRegistered(name: string): string;

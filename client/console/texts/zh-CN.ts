@@ -50,11 +50,11 @@ export const zhCN: Texts = {
     pu: { usage: ":pu <前缀>", help: "用户名以此开头的在线用户" },
     q: { usage: ":q [关键字]", help: "搜索聊天记录；不带关键字则退出" },
     "q!": { usage: ":q!", help: "退出" },
-    ai: { usage: ":ai", help: "与内置机器人或 CIM_AI_URL 处的模型聊天，不发送任何消息" },
+    ai: { usage: ":ai", help: "与内置机器人或 CIM_AI_URL 处的模型聊天" },
     qai: { usage: ":qai", help: "结束与机器人聊天" },
     info: { usage: ":info", help: "本客户端及其连接与会话" },
     emoji: { usage: ":emoji <页码>", help: "可供复制的表情" },
-    delay: { usage: ":delay <内容> <秒数>", help: "延时发送，重启后仍有效；不带参数则列出待发消息" },
+    delay: { usage: ":delay <内容> <秒数>", help: "延时发送，重启后仍有效；不带参数则列出" },
     undelay: { usage: ":undelay <编号>", help: "取消该编号的延时消息" },
     logout: { usage: ":logout", help: "注销，删除本机保存的会话并退出" },
   },
@@ -62,18 +62,33 @@ export const zhCN: Texts = {
     ["你好", "发给所有人"],
     [PRIVATE, "发给一个人"],
   ],
+  flags: {
+    wants: {
+      url: "http:// 或 https:// 地址",
+      name: "1 到 64 个字符的名称",
+      language: "en 或 zh-CN",
+      model: "1 到 200 个字符的名称",
+    },
+    missing: (flag, want) => `缺少 ${flag}：应为 ${want}`,
+    wrong: (given, want) => `${given}：应为 ${want}`,
+    unknown: (flag) => `没有选项 ${flag}：--help 列出全部选项`,
+    noSwitch: (flag, value) => `${flag}=${value}：应只写 ${flag}`,
+    extra: (word) => `“${word}”不属于任何选项：是否应为 --user ${word}？--help 列出全部选项`,
+  },
   password: "密码：",
   passwordAgain: "再输入一次密码：",
-  passwordsDiffer: "两次输入的密码不一致。",
+  newPassword: "为新用户设置密码：",
   askRegister: (name) => `没有以此密码登录的用户 ${name}。是否注册为新用户？[y/N] `,
   yes: /^(y(es)?|是|好)$/i,
+  connecting: (route) => `正在连接 ${route} …`,
   ready: ({ userName, userId }, route) => `您是 ${userName}，userId ${userId}，已登录 ${route}。`,
-  readyHint: `直接输入内容发给所有人，${PRIVATE} 发给一个人，:all 列出全部命令。`,
+  readyHint: "直接输入发给所有人，<用户名>;;<内容> 发给一个人，:all 列出全部命令。",
   registered: ({ userName, userId }) => `已注册 ${userName}，userId ${userId}。`,
   queued: "未连接：恢复连接后立即发送",
-  accepted: (to, seq) => `已送达服务端：发给${to}，#${seq}`,
-  stored: (to, seq) => `已保存：${to} 不在线，下次登录时收到，#${seq}`,
-  refused: (to, reason) => `未发给 ${to}：${reason}`,
+  accepted: (to, place) => `已送达服务端：发给${to}，${place}`,
+  stored: (to, place) => `已保存：${to} 不在线，下次登录时收到，${place}`,
+  refused: (to, reason) => `未发给${to}：${reason}`,
+  kept: (count) => `${count} 条消息尚未收到回执：已保存，下次启动时发送。`,
   disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后开始重连`,
   connected: "已恢复连接",
   users: (count, prefix, more) =>
@@ -84,6 +99,7 @@ export const zhCN: Texts = {
       : `含“${keyword}”的共 ${total} 条`,
   aiOn: "正在与机器人聊天；输入 :qai 之前不发送任何消息。",
   aiOff: "已结束与机器人聊天。",
+  stopped: "已停止回答。",
   info: {
     user: "用户",
     device: "设备",
@@ -111,6 +127,7 @@ export const zhCN: Texts = {
       : `${STATUS_TEXTS[status]}（${detail}）`,
   repeatLogin: (name) => `${name} 已在别处登录：请先在那里退出（:q），或等待那里的连接超时后再试。`,
   wrongPassword: (name) => `用户名 ${name} 已被注册，密码不符。`,
+  shortPassword: (name, min) => `没有以此密码登录的用户 ${name}，注册新用户的密码至少需要 ${min} 个字符。`,
   noPassword: (name) => `${name} 需要密码：请设置 CIM_PASSWORD，或在终端中启动以输入密码。`,
   calledOff: "已取消。",
   notRegistered: (name) => `未注册 ${name}。`,
@@ -120,9 +137,17 @@ export const zhCN: Texts = {
 function problem(problem: Problem): string {
   switch (problem.what) {
     case "unknown-command":
-      return `没有命令 :${problem.name}。`;
+      return `没有命令 :${problem.name}：:all 列出全部命令。`;
     case "usage":
       return `${problem.given && `“${problem.given}”不完整，`}正确写法为 ${zhCN.commands[problem.command].usage}`;
+    case "no-password":
+      return zhCN.noPassword(problem.name);
+    case "name-taken":
+      return zhCN.wrongPassword(problem.name);
+    case "short-password":
+      return `密码太短：至少需要 ${problem.min} 个字符。`;
+    case "passwords-differ":
+      return "两次输入的密码不一致。";
     case "no-receiver":
       return `“${problem.given}”的 ;; 之前没有用户：正确写法为 ${PRIVATE}`;
     case "no-text":

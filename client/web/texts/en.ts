@@ -81,4 +81,6 @@ export const en: Texts = {
   unsentLost: (count) => `${plural(count, "message")} not sent yet will be lost. Sign out all the same?`,
   theme: { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" },
   messages: "Messages",
+  forTerminal: "CIM for the terminal",
+  inNewTab: "(opens a new tab)",
 };

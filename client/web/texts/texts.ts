@@ -72,4 +72,7 @@ export interface Texts {
   unsentLost(count: number): string;
   theme: Record<"system" | "light" | "dark", string>;
   messages: string;
+  /** A link to the console's download. */
+  forTerminal: string;
+  inNewTab: string;
 }

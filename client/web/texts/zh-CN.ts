@@ -77,5 +77,7 @@ export const zhCN: Texts = {
   signOut: "退出登录",
   unsentLost: (count) => `有 ${count} 条消息尚未发送，退出后将会丢失。仍要退出吗？`,
   theme: { system: "主题：跟随系统", light: "主题：浅色", dark: "主题：深色" },
+  forTerminal: "终端版 CIM",
+  inNewTab: "（在新标签页中打开）",
   messages: "消息",
 };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { until } from "../../support/until.ts";
 import { Here, read } from "../sdk/here.ts";
 import { Consoles } from "./consoles.ts";
 import { Glass } from "./glass.ts";
@@ -72,12 +73,56 @@ test("Ctrl-C at a question, or no for an answer, ends it before anything was reg
   await using second = open(me);
   await second.shows("[y/N]");
   second.type("n\r");
+  await second.shows("was not registered");
   codes.push(await second.exited);
   expect([codes, first.lines.at(-1), second.lines.at(-1)]).toEqual([
     [1, 1],
     "cim-client: Called off.",
     `cim-client: ${me} was not registered.`,
   ]);
+});
+
+// It ended, and whoever had mistyped a password started again.
+test("a password that is mistyped, too short or not the same twice is asked for again", async () => {
+  const me = someone();
+  await using glass = open(me, { CIM_PASSWORD: "" });
+  const answers = [
+    ["Password:", "mistyped"],
+    ["[y/N]", "n"],
+    ["Password:", "short"],
+    ["[y/N]", "y"],
+    ["new name:", "open sesame"],
+    ["again:", "open sesam"],
+    ["new name:", "open sesame"],
+    ["again:", "open sesame"],
+  ] as const;
+  for (const [question, answer] of answers) {
+    await until(`it asks ${question}`, () => glass.lines.at(-1)?.trimEnd().endsWith(question));
+    glass.type(`${answer}\r`);
+    await until("it goes on", () => !glass.lines.at(-1)?.trimEnd().endsWith(question));
+  }
+  await glass.shows("Registered");
+  const question = `There is no ${me} with this password. Register ${me} as a new name? [y/N]`;
+  expect(glass.lines.slice(0, 10)).toEqual([
+    "Password:",
+    `${question} n`,
+    "Password:",
+    `${question} y`,
+    "That is too short: a password has at least 8 characters.",
+    "A password for the new name:",
+    "The same password again:",
+    "The two passwords differ.",
+    "A password for the new name:",
+    "The same password again:",
+  ]);
+});
+
+test("a start that takes a while says what it waits for", async () => {
+  using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const route = `http://127.0.0.1:${silent.port}`;
+  const env = { PATH: process.env.PATH!, TERM: "xterm", ...consoles.env };
+  await using glass = new Glass([process.execPath, MAIN, "--route", route, "--user", someone()], env);
+  await glass.shows(`Connecting to ${route}`);
 });
 
 test("an incoming message appears above the line being typed, which stays as it is with its cursor", async () => {
@@ -129,6 +174,56 @@ test("Tab completes a command, :ai changes the prompt", async () => {
   glass.type("\r");
   await glass.shows("people again");
   expect(glass.input).toBe("> |");
+});
+
+test("Tab completes the name of one who is online, whatever the case, and of one heard of earlier", async () => {
+  const me = someone();
+  await using zoe = await here.client("Zoë Müller");
+  const first = await ready(me);
+  first.type("zo\t");
+  await first.shows("> zo");
+  first.type("\x15Zo\t");
+  await first.shows("> Zoë Müller;;");
+  first.type("hello\r");
+  await first.shows("accepted");
+  first.type(":q\r");
+  await first.exited;
+  await zoe.close();
+  await using again = open(me);
+  await again.shows("You are");
+  again.type("zo\t");
+  await again.shows("> Zoë Müller;;");
+  expect(again.input).toBe("> Zoë Müller;;|");
+});
+
+// It was gone without a word, or refused after half a minute.
+test("what is typed while there is no connection is kept when one quits, and sent at the next start", async () => {
+  await using system = await Here.open();
+  const server = await system.server();
+  await using bob = await system.client("bob");
+  const start = () => {
+    const { PATH, HOME } = process.env as Record<string, string>;
+    const env = { PATH: PATH!, HOME: HOME!, TERM: "xterm", ...consoles.env, CIM_PASSWORD: "password1" };
+    return new Glass([process.execPath, MAIN, "--route", system.config.routeUrl, "--user", "alice"], env);
+  };
+  const { port, httpPort } = server.instance();
+  const first = start();
+  await first.shows("[y/N]");
+  first.type("y\r");
+  await first.shows("You are");
+  first.type("bob;;one\r");
+  await first.shows("accepted");
+  await server.close();
+  await first.shows("connection lost");
+  first.type("bob;;two\r");
+  await first.shows("not connected");
+  first.type("bob;;three\r:q\r");
+  await first.shows("2 messages have no receipt yet: kept, and sent at the next start.");
+  const code = await first.exited;
+  await system.server({ port, httpPort });
+  await using again = start();
+  expect([code, await read(bob, 3)]).toEqual([0, ["one", "two", "three"]]);
+  await again.shows("accepted");
 });
 
 test("Ctrl-C clears the line, and pressed twice it quits", async () => {

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { CimError, type Client, connect, type Message, type Status } from "../../../client/sdk/client.ts";
+import { systemClock } from "../../../client/sdk/clock.ts";
 import { until } from "../../support/until.ts";
 import { Faulty } from "./faulty.ts";
 import { Here, read } from "./here.ts";
+
+const HOUR_MS = 60 * 60 * 1000;
 
 let here: Here;
 let names = 0;
@@ -207,6 +210,41 @@ describe("a lost connection", () => {
     expect(await read(bob, 1)).toEqual(["still there"]);
     expect([alice.token, alice.sessionId, alice.server.port]).not.toContainAnyValues(before);
   });
+});
+
+// It came to an end with its token, a week after it was made, unless the password was kept.
+test("a session without a password outlasts its token: it has a new one in time, and nothing is lost or doubled", async () => {
+  await using first = await here.client(someone());
+  await first.detach();
+  const days = {
+    now: systemClock.now,
+    after: (ms: number, run: () => void) => systemClock.after(ms < HOUR_MS ? ms : 30, run),
+  };
+  const { userName, token } = first;
+  const tokens = new Set<string>();
+  const waits: Status[] = [];
+  await using alice = await connect({
+    routeUrl: here.config.routeUrl,
+    userName,
+    token,
+    clock: days,
+    onStatus(status) {
+      if (status.type === "token") tokens.add(status.token);
+      if (status.type === "waiting") waits.push(status);
+    },
+  });
+  await using bob = await here.client(someone());
+  const heard = read(alice, 200);
+  for (let i = 1; i <= 200; i++) {
+    const [sent] = await Promise.all([
+      alice.sendTo(bob.userId, `to bob ${i}`),
+      bob.sendTo(alice.userId, `to alice ${i}`),
+    ]);
+    expect(sent.seq).toBeGreaterThan(0);
+  }
+  await until("there was a new token several times", () => tokens.size > 3);
+  const all = (name: string) => numbers(200).map((i) => `to ${name} ${i}`);
+  expect([await heard, await read(bob, 200), waits]).toEqual([all("alice"), all("bob"), []]);
 });
 
 describe("an application that does not read", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ConnectionEnd } from "../../../client/sdk/connection.ts";
-import { Plan, STEADY_MS } from "../../../client/sdk/plan.ts";
+import { Plan, renewalMs, STEADY_MS } from "../../../client/sdk/plan.ts";
 import { CimError, GOODBYES, type GoodbyeReason, type StatusName } from "../../../proto/status.ts";
 
 const LOST = new ConnectionEnd("lost", "connection reset");
@@ -55,6 +55,28 @@ test("a token that is refused leaves the password, and without one the end", () 
     steps(new Plan("resume", true), ["UNAUTHORIZED"]),
     steps(new Plan("resume", false), ["UNAUTHORIZED"]),
   ]).toEqual([["resume", "login", "login", "refused"], ["resume", "refused"], ["login"], ["refused"]]);
+});
+
+test("a token is renewed through the route; while that does not answer, the server still knows the old one", () => {
+  const plan = connected({ password: false });
+  plan.renew();
+  expect([plan.step, ...steps(plan, ["FALLBACK", LOST, LOST])]).toEqual([
+    "resume",
+    "connect",
+    "connect",
+    "resume",
+  ]);
+});
+
+test("a token is renewed between half and three quarters of its life, whatever the clocks say", () => {
+  const hourMs = 60 * 60 * 1000;
+  const dayMs = 24 * hourMs;
+  const at = (leftMs: number) => [0, 1].map((random) => renewalMs(leftMs, random));
+  expect([at(7 * dayMs), at(-dayMs), at(365 * dayMs)]).toEqual([
+    [3.5 * dayMs, 5.25 * dayMs],
+    [hourMs, hourMs],
+    [20 * dayMs, 20 * dayMs],
+  ]);
 });
 
 test("each goodbye is followed by what it advises", () => {

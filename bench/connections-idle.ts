@@ -1,0 +1,156 @@
+/** Very many connections that say nothing but heartbeats, over the processes of one server. */
+import {
+  CROWD_SETTINGS,
+  type Crowd,
+  type Place,
+  placesOf,
+  startCrowds,
+  startFloor,
+  together,
+  writeClients,
+} from "./crowd.ts";
+import type { Options } from "./options.ts";
+import { Meter, Processes, processorOf, residentBytesOf } from "./processes.ts";
+import { BenchError, type Scenario, type Trial, type Value } from "./scenario.ts";
+import { type Store, System } from "./system.ts";
+import { windows } from "./windows.ts";
+
+const FLAGS = {
+  clients: { default: "100000", meaning: "connections, all logged in" },
+  workers: { default: "6", meaning: "processes of the server (CIM_WORKERS)" },
+  heartbeat: { default: "60", meaning: "seconds between two heartbeats of a client" },
+  window: { default: "22", meaning: "seconds in a trial, all of which are on the same connections" },
+  store: { default: "sqlite", meaning: "sqlite or redis" },
+};
+/** Clients in one process of the load generator. */
+const EACH = 17_000;
+const LOGINS_PER_SECOND = 10_000;
+const FLOOR_SECONDS = 10;
+const MEBIBYTE = 1024 * 1024;
+/** The servers and the route have done what the logins brought about when they take less of a core than this. */
+const QUIET = 0.15;
+const QUIET_WITHIN_SECONDS = 120;
+
+export const idle: Scenario = {
+  name: "idle",
+  sentence:
+    "Connections that are logged in and idle but for their heartbeats, over several server processes.",
+  flags: FLAGS,
+  cases: (options) => [
+    {
+      name: `${options.text("clients")} connections`,
+      settings: {
+        ...Object.fromEntries(Object.keys(FLAGS).map((name) => [name, options.text(name)])),
+        trials: "windows one after another, on the same connections",
+      },
+      trial: windows(() => run(options)),
+    },
+  ],
+  plots: [{ title: "Processor of one core", measurements: ["servers: processor", "floor: processor"] }],
+};
+
+async function run(options: Options): Promise<Trial[]> {
+  const floor = await measureFloor(options);
+  await using system = await System.start({
+    store: options.text("store") as Store,
+    binary: options.binary,
+    workers: options.number("workers"),
+    settings: { ...CROWD_SETTINGS, CIM_HEARTBEAT_SECONDS: options.number("heartbeat") },
+  });
+  const { route, ...servers } = system.pids;
+  const before = residentOf(servers);
+  const places = await placesOf(system, options.number("workers"));
+  const { crowds, joinedSeconds } = await join(system.processes, places, options);
+  await quiet({ ...servers, route: route! });
+  const trials: Trial[] = [];
+  for (let i = 0; i < options.trials; i++) {
+    const seen = await hold(crowds, { ...servers, route: route! }, options.number("window"));
+    const parts = Object.keys(servers).map((name) => seen.cores[name]!);
+    const percent = (name: string, cores: number, beside?: string): Value => ({
+      name,
+      unit: "% of a core",
+      value: cores * 100,
+      floor: beside,
+    });
+    trials.push({
+      values: [
+        { name: "connected", unit: "connections", value: seen.connected },
+        percent("servers: processor", sum(parts), "floor: processor"),
+        percent("route: processor", seen.cores.route!),
+        percent("floor: processor", floor),
+        { name: "heartbeats answered", unit: "heartbeats", value: seen.late.count },
+        { name: "heartbeat late p99", unit: "ms", value: seen.late.p99Ms },
+        { name: "heartbeat late at most", unit: "ms", value: seen.late.maxMs },
+        { name: "connections lost", unit: "connections", value: seen.closed },
+        {
+          name: "servers: resident beyond the start",
+          unit: "MiB",
+          value: (residentOf(servers) - before) / MEBIBYTE,
+        },
+        { name: "all logged in after", unit: "s", value: joinedSeconds },
+      ],
+    });
+  }
+  return trials;
+}
+
+/** The part of a core that bare servers take. */
+async function measureFloor(options: Options): Promise<number> {
+  await using processes = new Processes();
+  const count = options.number("workers");
+  const places = await Promise.all(Array.from({ length: count }, () => startFloor(processes)));
+  const pids = Object.fromEntries(places.map(({ pid }, i) => [`floor ${i}`, pid]));
+  const { crowds } = await join(processes, places, options);
+  const { cores } = await hold(crowds, pids, FLOOR_SECONDS);
+  return sum(Object.values(cores));
+}
+
+async function join(
+  processes: Processes,
+  places: Place[],
+  options: Options,
+): Promise<{ crowds: Crowd[]; joinedSeconds: number }> {
+  const count = options.number("clients");
+  const file = await writeClients(processes, count, (i) => places[i % places.length]!);
+  const more = { tickMs: 10, heartbeatMs: options.number("heartbeat") * 1000 };
+  const crowds = await startCrowds(processes, { file, first: 0, count, each: EACH, more });
+  const pace = LOGINS_PER_SECOND / crowds.length;
+  const joined = together(
+    await Promise.all(crowds.map((crowd) => crowd.ask(`connect ${pace}`, "connected"))),
+  );
+  if (joined.in < count)
+    throw new BenchError(`${joined.in} of ${count} clients are in: ${JSON.stringify(joined)}`);
+  return { crowds, joinedSeconds: (joined.lastInNs - joined.beganNs) / 1e9 };
+}
+
+async function hold(crowds: Crowd[], pids: Record<string, number>, seconds: number) {
+  await Promise.all(crowds.map((crowd) => crowd.ask("clear", "cleared")));
+  const meter = new Meter(pids);
+  await Bun.sleep(seconds * 1000);
+  const spent = Object.entries(meter.spent()).map(([name, { user, system }]) => [
+    name,
+    (user + system) / seconds,
+  ]);
+  const counted = together(await Promise.all(crowds.map((crowd) => crowd.ask("stats", "stats"))));
+  return { ...counted, cores: Object.fromEntries(spent) as Record<string, number> };
+}
+
+/** Waits until what is left of the logins is done. */
+async function quiet(pids: Record<string, number>): Promise<void> {
+  const now = () => sum(Object.values(pids).map((pid) => sum(Object.values(processorOf(pid)))));
+  for (let i = 0, before = now(); i < QUIET_WITHIN_SECONDS; i++) {
+    await Bun.sleep(1000);
+    const after = now();
+    if (after - before < QUIET) return;
+    before = after;
+  }
+  throw new BenchError(`the servers and the route are still busy ${QUIET_WITHIN_SECONDS} s after the logins`);
+}
+
+function residentOf(pids: Record<string, number>): number {
+  return sum(Object.values(pids).map(residentBytesOf));
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,23 @@
+/** Every benchmark there is, in the order in which `bun run bench all` runs them. */
+import { idle } from "./connections-idle.ts";
+import { memory } from "./connections-memory.ts";
+import { storm } from "./connections-storm.ts";
+import { fanout } from "./fanout.ts";
+import { growth } from "./growth.ts";
+import { p2p } from "./p2p.ts";
+import { p2pHttp } from "./p2p-http.ts";
+import { p2pOffered } from "./p2p-offered.ts";
+import type { Scenario } from "./scenario.ts";
+import { start } from "./start.ts";
+
+export const SCENARIOS: readonly Scenario[] = [
+  start,
+  p2p,
+  p2pOffered,
+  p2pHttp,
+  growth,
+  memory,
+  storm,
+  idle,
+  fanout,
+];

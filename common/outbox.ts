@@ -66,9 +66,9 @@ export class Outbox {
     this.#turns = shared;
   }
 
-  /** Bytes that wait. */
+  /** Bytes that have not left for the socket; Infinity once it is closed, since what it took last may be lost. */
   get unsent(): number {
-    return this.#unsent;
+    return this.#closed ? Number.POSITIVE_INFINITY : this.#unsent;
   }
 
   /**
@@ -85,7 +85,11 @@ export class Outbox {
       if (more || this.#wrote === this.#turns.current) this.#turns.end(this);
       else this.#write();
     }
-    return "taken";
+    return this.#closed ? "closed" : "taken";
+  }
+
+  get #closed(): boolean {
+    return this.#state === "closed";
   }
 
   /** The socket takes bytes again. */

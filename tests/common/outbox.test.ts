@@ -122,7 +122,12 @@ test("a socket that is closed takes nothing, and what waited is dropped", () => 
   outbox.send(text("abc"));
   socket.room = -1;
   outbox.drained();
-  expect([outbox.send(text("d")), outbox.unsent, socket.writes]).toEqual(["closed", 0, ["ab"]]);
+  expect([outbox.send(text("d")), outbox.unsent, socket.writes]).toEqual(["closed", Infinity, ["ab"]]);
+});
+
+test("bytes for a socket whose end has come, which nobody has read yet, do not count as gone", () => {
+  socket.room = -1;
+  expect([outbox.send(text("a")), outbox.unsent]).toEqual(["closed", Infinity]);
 });
 
 test("closing drops what waits, also in the middle of a turn", () => {
@@ -131,7 +136,7 @@ test("closing drops what waits, also in the middle of a turn", () => {
   outbox.close();
   outbox.drained();
   endTurn();
-  expect([outbox.send(text("c")), outbox.unsent, socket.writes]).toEqual(["closed", 0, ["a"]]);
+  expect([outbox.send(text("c")), outbox.unsent, socket.writes]).toEqual(["closed", Infinity, ["a"]]);
 });
 
 test("one piece for many sockets is not copied for those that do not take it, and not changed", () => {

@@ -2,7 +2,7 @@
  * Many light clients in one process: they connect, log in with their tokens, ping, acknowledge and come back as
  * docs/protocol.md says. Commands on stdin, one JSON line on stdout for each answer.
  *
- *   connect <a second>      all of them, so many in a second (0: at once); answers when each is in or has failed
+ *   connect <under way>     all of them, so many at a time (0: at once); answers when each is in or has failed
  *   watch <deliveries>      counts anew; answers when so many messages have come
  *   say <n> <a second> <bytes> <speakers>   the first so many clients say n messages to all; answers with the last receipt
  *   back                    answers when all are connected (again)
@@ -70,8 +70,7 @@ static uint64_t connected; /* now, unlike what is counted */
 
 static struct {
   int on;
-  double per_second;
-  uint32_t next;
+  uint32_t limit, next;
   uint64_t began;
 } joining;
 static struct {
@@ -393,8 +392,7 @@ static void fire(uint32_t timer) {
 
 static void join_some(void) {
   if (!joining.on) return;
-  uint64_t due = count;
-  if (joining.per_second > 0) due = (uint64_t)((double)(now_ns() - joining.began) / 1e9 * joining.per_second);
+  uint64_t due = joining.limit ? seen.in + seen.failed + joining.limit : count;
   for (int i = 0; i < BURST && joining.next < count && joining.next < due; i++) open_connection(joining.next++);
 }
 
@@ -434,7 +432,7 @@ static void take_command(char *line) {
     seen.in = 0;
     joining.on = 1;
     joining.next = 0;
-    joining.per_second = rest ? atof(rest) : 0;
+    joining.limit = rest ? (uint32_t)atoi(rest) : 0;
     joining.began = now_ns();
   } else if (strncmp(line, "watch", 5) == 0) {
     clear_seen();
@@ -521,7 +519,7 @@ int main(int argc, char **argv) {
   fflush(stdout);
   struct epoll_event events[512];
   for (;;) {
-    int busy = (joining.on && joining.next < count && joining.per_second == 0) || (saying.left && saying.every == 0);
+    int busy = (joining.on && joining.next < count && joining.limit == 0) || (saying.left && saying.every == 0);
     int wait_ms = busy ? 0 : joining.on || saying.left ? 1 : tick_ms;
     if (rest_ms && !busy) usleep((useconds_t)rest_ms * 1000);
     int n = epoll_wait(epoll, events, 512, rest_ms ? 0 : wait_ms);

@@ -21,7 +21,7 @@ behind it.
 - A **floor** is what a bare program in C reaches that makes the same system calls and does nothing else, under the
   same load, on the same machine, in the same trial. A ratio compares a value with it.
 - The load generator is a program in C that keeps to the protocol. It says when it was the bottleneck itself. It counts
-  what comes: a message that is lost, doubled or out of order stands in the table.
+  what comes: what is lost, out of order or twice stands in the table. What is refused for now it sends again.
 - A receipt is what tells a sender that its message is stored; a delivery is its arrival at the receiver. At a given
   rate, both are timed from when the message was due, however late it could be sent. Without one, clients send again
   as soon as they are told, so times there say how long the queue is.

@@ -51,18 +51,17 @@ export function atLeast(limit: number, caseName: string, measurement: string) {
   };
 }
 
-/** Each of `limits`, by the name of its measurement, in one case. */
+/** Each of `limits`, by the name of its measurement, in one case. What must not happen at all must not in any trial. */
 export function atMost(caseName: string, limits: Record<string, number>) {
   return (report: Report): Found | null => {
-    const all = Object.entries(limits).map(([name, limit]) => ({
-      found: measured(report, caseName, name),
-      limit,
-    }));
-    if (all.some(({ found }) => !found)) return null;
-    return {
-      shown: all.map(({ found }) => `${found!.name} ${shown(found!.median, found!.unit)}`).join(", "),
-      met: all.every(({ found, limit }) => found!.median <= limit),
-    };
+    const all = Object.entries(limits).flatMap(([name, limit]) => {
+      const found = measured(report, caseName, name);
+      if (!found) return [];
+      const value = limit === 0 ? Math.max(...found.trials) : found.median;
+      return [{ shown: `${name} ${shown(value, found.unit)}`, met: value <= limit }];
+    });
+    if (all.length < Object.keys(limits).length) return null;
+    return { shown: all.map((one) => one.shown).join(", "), met: all.every(({ met }) => met) };
   };
 }
 
@@ -144,20 +143,24 @@ export const TARGETS: readonly Target[] = [
   {
     what: "memory of a logged-in idle session in the server, beyond the bare process",
     wanted: "≤ 2.0 KB",
-    scenario: "connections",
-    found: () => null,
+    scenario: "memory",
+    found: atMost("idle sessions", { "resident, each": 2048 }),
   },
   {
     what: "100,000 idle connections over several server processes, heartbeats every 60 s",
     wanted: "held; ≤ 8 % of one core; heartbeats never late by more than 1 s",
     scenario: "idle",
-    found: () => null,
+    found: atMost("100000", {
+      "servers: processor": 8,
+      "heartbeat late at most": 1000,
+      "connections lost": 0,
+    }),
   },
   {
     what: "19,000 clients connecting and logging in with tokens at once to one server process",
     wanted: "all in within 3 s, none hanging, none refused",
     scenario: "storm",
-    found: () => null,
+    found: atMost("19000", { "all in after": 3000, refused: 0, "hanging for 10 s": 0, "closed again": 0 }),
   },
   {
     what: "a server process near its limit of open files",

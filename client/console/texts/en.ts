@@ -55,7 +55,7 @@ export const en: Texts = {
   password: "Password: ",
   passwordAgain: "The same password again: ",
   newPassword: "A password for the new name: ",
-  askRegister: (name) => `There is no ${name} with this password. Register ${name} as a new name? [y/N] `,
+  askRegister: (name) => `There is no ${name} with this password. Register it as a new name? [y/N] `,
   yes: /^y(es)?$/i,
   connecting: (route) => `Connecting to ${route} …`,
   ready: ({ userName, userId }, route) => `You are ${userName}, userId ${userId}, at ${route}.`,
@@ -67,7 +67,7 @@ export const en: Texts = {
   refused: (to, reason) => `not sent to ${to}: ${reason}`,
   kept: (count) =>
     `${count} ${count === 1 ? "message has" : "messages have"} no receipt yet: kept, and sent at the next start.`,
-  disconnected: (reason, seconds) => `connection lost (${reason}); trying again in ${seconds} s, and so on`,
+  disconnected: (reason, seconds) => `connection lost (${reason}): next try in ${seconds} s, Enter tries now`,
   connected: "connected again",
   users: (count, prefix, more) =>
     `${more ? "more than " : ""}${count} online${prefix ? ` with a name that begins with ${prefix}` : ""}`,

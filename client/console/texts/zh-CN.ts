@@ -89,7 +89,7 @@ export const zhCN: Texts = {
   stored: (to, place) => `已保存：${to} 不在线，下次登录时收到，${place}`,
   refused: (to, reason) => `未发给${to}：${reason}`,
   kept: (count) => `${count} 条消息尚未收到回执：已保存，下次启动时发送。`,
-  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后开始重连`,
+  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后重连，按回车立即重试`,
   connected: "已恢复连接",
   users: (count, prefix, more) =>
     `${prefix ? `用户名以 ${prefix} 开头的` : ""}在线用户${more ? "超过" : ""} ${count} 人`,

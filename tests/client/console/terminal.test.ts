@@ -57,7 +57,7 @@ test("a new name is asked for its password, which is not shown, twice, and regis
   expect([lines.slice(0, 3), lines.join("\n").includes("sesame")]).toEqual([
     [
       "Password:",
-      `There is no ${me} with this password. Register ${me} as a new name? [y/N] y`,
+      `There is no ${me} with this password. Register it as a new name? [y/N] y`,
       "The same password again:",
     ],
     false,
@@ -102,7 +102,7 @@ test("a password that is mistyped, too short or not the same twice is asked for 
     await until("it goes on", () => !glass.lines.at(-1)?.trimEnd().endsWith(question));
   }
   await glass.shows("Registered");
-  const question = `There is no ${me} with this password. Register ${me} as a new name? [y/N]`;
+  const question = `There is no ${me} with this password. Register it as a new name? [y/N]`;
   expect(glass.lines.slice(0, 10)).toEqual([
     "Password:",
     `${question} n`,
@@ -224,6 +224,38 @@ test("what is typed while there is no connection is kept when one quits, and sen
   await using again = start();
   expect([code, await read(bob, 3)]).toEqual([0, ["one", "two", "three"]]);
   await again.shows("accepted");
+});
+
+// By itself it waits longer and longer: so many tries would take minutes.
+test("Enter tries at once to connect again, each time it is pressed", async () => {
+  await using system = await Here.open();
+  const server = await system.server();
+  let logins = 0;
+  const counting = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/login") logins++;
+      const { method, headers } = request;
+      return fetch(`${system.config.routeUrl}${pathname}`, { method, headers, body: await request.text() });
+    },
+  });
+  const { PATH, HOME } = process.env as Record<string, string>;
+  const env = { PATH: PATH!, HOME: HOME!, TERM: "xterm", ...consoles.env, CIM_PASSWORD: "password1" };
+  const route = counting.url.origin;
+  await using glass = new Glass([process.execPath, MAIN, "--route", route, "--user", "carol"], env);
+  await glass.shows("[y/N]");
+  glass.type("y\r");
+  await glass.shows("You are");
+  await server.close();
+  await glass.shows("connection lost");
+  const before = logins;
+  await until("it tried 20 times", () => {
+    glass.type("\r");
+    return logins >= before + 20;
+  });
+  await counting.stop(true);
 });
 
 test("Ctrl-C clears the line, and pressed twice it quits", async () => {

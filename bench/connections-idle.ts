@@ -10,7 +10,8 @@ import {
   writeClients,
 } from "./crowd.ts";
 import type { Options } from "./options.ts";
-import { Meter, Processes, processorOf, residentBytesOf } from "./processes.ts";
+import { Meter, Processes, residentBytesOf } from "./processes.ts";
+import { quiet } from "./quiet.ts";
 import { BenchError, type Scenario, type Trial, type Value } from "./scenario.ts";
 import { type Store, System } from "./system.ts";
 import { windows } from "./windows.ts";
@@ -28,10 +29,6 @@ const EACH = 17_000;
 const AT_A_TIME = 100;
 const FLOOR_SECONDS = 10;
 const MEBIBYTE = 1024 * 1024;
-/** The servers and the route have done what the logins brought about when they take less of a core than this. */
-const QUIET = 0.15;
-const QUIET_WITHIN_SECONDS = 120;
-
 export const idle: Scenario = {
   name: "idle",
   sentence:
@@ -133,18 +130,6 @@ async function hold(crowds: Crowd[], pids: Record<string, number>, seconds: numb
   ]);
   const counted = together(await Promise.all(crowds.map((crowd) => crowd.ask("stats", "stats"))));
   return { ...counted, cores: Object.fromEntries(spent) as Record<string, number> };
-}
-
-/** Waits until what is left of the logins is done. */
-async function quiet(pids: Record<string, number>): Promise<void> {
-  const now = () => sum(Object.values(pids).map((pid) => sum(Object.values(processorOf(pid)))));
-  for (let i = 0, before = now(); i < QUIET_WITHIN_SECONDS; i++) {
-    await Bun.sleep(1000);
-    const after = now();
-    if (after - before < QUIET) return;
-    before = after;
-  }
-  throw new BenchError(`the servers and the route are still busy ${QUIET_WITHIN_SECONDS} s after the logins`);
 }
 
 function residentOf(pids: Record<string, number>): number {

@@ -5,7 +5,7 @@
  *   connect <under way>     all of them, so many at a time (0: at once); answers when each is in or has failed
  *   watch <deliveries>      counts anew; answers when so many messages have come
  *   say <n> <a second> <bytes> <speakers>   the first so many clients say n messages to all; answers with the last receipt
- *   back                    answers when all are connected (again)
+ *   back                    answers when all were lost, since it last counted anew, and are connected again
  *   clear, stats            counts anew; answers what was counted
  *
  * Options: clients=FILE (lines "ip port token") first= count= source=127.0.1.1 tickMs=1 heartbeatMs=0 (as the server
@@ -261,7 +261,7 @@ static void welcome(uint32_t id, Bytes body) {
   /* The first heartbeats are spread over a whole interval, as those of clients that came over the day are. */
   set_heartbeat(id, probe_ms ? (uint64_t)(drand48() * probe_ms) : (uint64_t)(drand48() * c->heartbeat_ms));
   check_joined();
-  if (awaiting_all && connected == count) {
+  if (awaiting_all && connected == count && seen.closed >= count) {
     awaiting_all = 0;
     log_stats("back");
   }
@@ -445,8 +445,7 @@ static void take_command(char *line) {
     saying.every = per_second > 0 ? (uint64_t)(1e9 / per_second) : 0;
     saying.next_at = now_ns();
   } else if (strcmp(line, "back") == 0) {
-    if (connected == count) log_stats("back");
-    else awaiting_all = 1;
+    awaiting_all = 1;
   } else if (strcmp(line, "clear") == 0) {
     clear_seen();
     printf("{\"event\":\"cleared\"}\n");

@@ -28,6 +28,14 @@ behind it.
 - Clients have tokens, but accounts without passwords: making those would take longer than all the rest.
 `;
 
+const TAIL = `## What was not measured
+
+- Machines apart, with a network between them: everything runs on one, over loopback, and shares its cores.
+- TLS, WebSockets, and clients that are programs of ours: the load generator speaks TCP, and costs less than those.
+- Redis with Sentinel or as a Cluster, and ZooKeeper; a Redis that waits for the disk at each message.
+- Days: trials take seconds, and logs are short.
+`;
+
 /** What stands in docs/, by path within it: benchmarks.md, and its plots. */
 export function pages(reports: readonly Report[]): Map<string, string> {
   const files = new Map<string, string>();
@@ -35,7 +43,7 @@ export function pages(reports: readonly Report[]): Map<string, string> {
     const report = reports.find((one) => one.scenario === scenario.name);
     return report ? section(scenario, report, files) : missing(scenario);
   });
-  files.set("benchmarks.md", `${[HEAD, targets(reports), ...sections].join("\n")}`);
+  files.set("benchmarks.md", [HEAD, targets(reports), ...sections, TAIL].join("\n"));
   return files;
 }
 

@@ -102,7 +102,7 @@ async function window({ readers, speaker, pids }: Parts, options: Options, secon
       { name: "deliveries", unit: "deliveries/s", value: seen.deliveries / seconds },
       { name: "server: processor", unit: "µs/delivery", value: cost("server") },
       { name: "route: processor", unit: "µs/delivery", value: cost("route") },
-      { name: "told to catch up", unit: "times", value: seen.lagging },
+      { name: "read from the log", unit: "deliveries", value: seen.readOn },
     ],
   };
 }

@@ -44,7 +44,8 @@ typedef struct {
   uint8_t *rest; /* of an unfinished frame or answer */
   uint32_t rest_length;
   uint32_t unacked;
-  uint64_t began, lost, ping_due, pinged, said, seq;
+  int asking; /* for what it missed; live messages are only noted then */
+  uint64_t began, lost, ping_due, pinged, seq, heard_of;
   uint32_t heartbeat_ms;
 } Client;
 
@@ -61,7 +62,7 @@ static uint8_t *buffer;
 
 static struct {
   uint64_t in, failed, refused, hung, closed, goodbyes;
-  uint64_t deliveries, duplicates, holes, lagging, receipts, blocked, resumes;
+  uint64_t deliveries, duplicates, holes, lagging, read_on, receipts, blocked, resumes;
   uint64_t first, last; /* when the first and the last delivery came */
   uint64_t last_in;
   Histogram delivery, ping, late, receipt, login, away;
@@ -74,9 +75,17 @@ static struct {
   uint64_t began;
 } joining;
 static struct {
-  uint64_t left, next_at, every, receipts;
+  uint64_t left, next_at, every, receipts, last;
   uint32_t bytes, speakers, number;
 } saying;
+
+#define QUEUED 4096
+#define SPEAKERS 64
+/* When what a speaker said was said, until it has its receipt. */
+typedef struct {
+  uint64_t times[QUEUED], said, answered, under_way;
+} Queue;
+static Queue queues[SPEAKERS];
 static uint64_t awaited;
 static int awaiting_all;
 
@@ -247,6 +256,7 @@ static void welcome(uint32_t id, Bytes body) {
     if (field == 2) c->heartbeat_ms = (uint32_t)value;
   if (heartbeat_option_ms) c->heartbeat_ms = heartbeat_option_ms;
   c->state = IN;
+  c->asking = 0;
   uint64_t now = seen.last_in = now_ns();
   histogram_add(&seen.login, now - c->began);
   if (c->lost) histogram_add(&seen.away, now - c->lost);
@@ -277,20 +287,17 @@ static void acknowledge(uint32_t id) {
   say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_ACK, ack, (size_t)(at - ack)));
 }
 
-static void take_message(uint32_t id, Bytes message) {
+static void ask_for_missed(uint32_t id) {
   Client *c = &clients[id];
-  uint64_t value = 0, seq = 0, said = 0;
-  Bytes part = {0, 0};
-  for (int field; (field = take_field(&message, &value, &part));) {
-    if (field == MESSAGE_SEQ) seq = value;
-    if (field == MESSAGE_TEXT)
-      for (const uint8_t *at = part.at; at < part.end && *at >= '0' && *at <= '9'; at++) said = said * 10 + (uint64_t)(*at - '0');
-  }
-  if (c->seq && seq <= c->seq) {
-    seen.duplicates++;
-    return;
-  }
-  if (c->seq && seq != c->seq + 1) seen.holes++;
+  uint8_t after[64], sync[80], out[FRAME_ROOM], *at = put_bytes(after, 1, "all", 3);
+  c->asking = 1;
+  at = put_number(at, 2, c->seq);
+  at = put_bytes(sync, 1, after, (size_t)(at - after));
+  say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SYNC, sync, (size_t)(at - sync)));
+}
+
+static void deliver(uint32_t id, uint64_t seq, uint64_t said) {
+  Client *c = &clients[id];
   c->seq = seq;
   uint64_t now = now_ns();
   if (seen.deliveries++ == 0) seen.first = now;
@@ -304,19 +311,86 @@ static void take_message(uint32_t id, Bytes message) {
   }
 }
 
-static void take_receipt(uint32_t id) {
-  histogram_add(&seen.receipt, now_ns() - clients[id].said);
-  seen.receipts++;
-  if (saying.receipts && --saying.receipts == 0) log_stats("said");
+static void take_message(uint32_t id, Bytes message, int live) {
+  Client *c = &clients[id];
+  uint64_t value = 0, seq = 0, said = 0;
+  Bytes part = {0, 0};
+  for (int field; (field = take_field(&message, &value, &part));) {
+    if (field == MESSAGE_SEQ) seq = value;
+    if (field == MESSAGE_TEXT)
+      for (const uint8_t *at = part.at; at < part.end && *at >= '0' && *at <= '9'; at++) said = said * 10 + (uint64_t)(*at - '0');
+  }
+  if (seq > c->heard_of) c->heard_of = seq;
+  if (live && c->asking) return;
+  if (c->seq && seq <= c->seq) {
+    seen.duplicates++;
+  } else if (live && c->seq && seq != c->seq + 1) {
+    seen.holes++;
+    ask_for_missed(id);
+  } else {
+    if (!live) seen.read_on++;
+    deliver(id, seq, said);
+  }
+}
+
+/* The answer to an ask_for_missed; that to the first Sync of a client that knows no message yet is not looked at. */
+static void take_pages(uint32_t id, Bytes pages) {
+  Client *c = &clients[id];
+  uint64_t value, through = 0;
+  Bytes page = {0, 0}, part = {0, 0};
+  if (!c->asking) return;
+  c->asking = 0;
+  while (take_field(&pages, &value, &page) == 1)
+    for (int field; (field = take_field(&page, &value, &part));) {
+      if (field == 3) through = value;
+      if (field == 4 && value > c->heard_of) c->heard_of = value;
+      if (field == 5) take_message(id, part, 0);
+    }
+  if (through > c->seq) c->seq = through;
+  if (c->seq < c->heard_of) ask_for_missed(id);
+}
+
+/* Writes what waits to be said, if nothing is under way: a client has one Send at a time. */
+static void speak(uint32_t id) {
+  Client *c = &clients[id];
+  Queue *q = &queues[id];
+  uint8_t send[FRAME_ROOM], out[FRAME_ROOM], *at = send;
+  if (q->under_way || c->state != IN) return;
+  while (q->under_way < q->said - q->answered && at - send + saying.bytes < FRAME_ROOM - 512) {
+    char text[2048], name[64];
+    uint8_t outgoing[FRAME_ROOM], *end = outgoing;
+    uint64_t said = q->times[(q->answered + q->under_way++) % QUEUED];
+    memset(text, 'x', sizeof text);
+    text[sprintf(text, "%lu", said)] = ' ';
+    end = put_bytes(end, 1, "all", 3);
+    end = put_bytes(end, 2, name, (size_t)sprintf(name, "%u-%lu", saying.number++, said));
+    end = put_bytes(end, 3, text, saying.bytes);
+    at = put_bytes(at, 1, outgoing, (size_t)(end - outgoing));
+  }
+  if (q->under_way) say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SEND, send, (size_t)(at - send)));
+}
+
+static void take_receipts(uint32_t id) {
+  Queue *q = &queues[id];
+  for (uint64_t now = now_ns(); q->under_way; q->under_way--) {
+    histogram_add(&seen.receipt, now - q->times[q->answered++ % QUEUED]);
+    seen.receipts++;
+    if (saying.receipts && --saying.receipts == 0) log_stats("said");
+  }
+  speak(id);
 }
 
 static void take_frame(uint32_t id, Bytes bytes) {
   Client *c = &clients[id];
   Frame frame = read_frame(bytes);
-  if (frame.body == BODY_MESSAGE) take_message(id, frame.value);
+  if (frame.body == BODY_MESSAGE) take_message(id, frame.value, 1);
+  else if (frame.body == BODY_PAGES) take_pages(id, frame.value);
   else if (frame.body == BODY_WELCOME) welcome(id, frame.value);
-  else if (frame.body == BODY_SENT) take_receipt(id);
-  else if (frame.body == BODY_LAGGING) seen.lagging++;
+  else if (frame.body == BODY_SENT) take_receipts(id);
+  else if (frame.body == BODY_LAGGING) {
+    seen.lagging++;
+    if (c->seq && !c->asking) ask_for_missed(id);
+  }
   else if (frame.body == BODY_GOODBYE) seen.goodbyes++;
   else if (frame.cmd == CMD_PING && c->pinged) {
     uint64_t now = now_ns();
@@ -399,17 +473,10 @@ static void join_some(void) {
 static void say_some(void) {
   while (saying.left && now_ns() >= saying.next_at) {
     for (uint32_t id = 0; id < saying.speakers; id++) {
-      Client *c = &clients[id];
-      char text[2048], name[32];
-      uint8_t outgoing[FRAME_ROOM], send[FRAME_ROOM], out[FRAME_ROOM], *at = outgoing;
-      c->said = now_ns();
-      memset(text, 'x', sizeof text);
-      text[sprintf(text, "%lu", c->said)] = ' ';
-      at = put_bytes(at, 1, "all", 3);
-      at = put_bytes(at, 2, name, (size_t)sprintf(name, "%u-%lu", saying.number++, c->said));
-      at = put_bytes(at, 3, text, saying.bytes);
-      at = put_bytes(send, 1, outgoing, (size_t)(at - outgoing));
-      say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SEND, send, (size_t)(at - send)));
+      Queue *q = &queues[id];
+      if (q->said - q->answered == QUEUED) die("nothing that was said is answered");
+      saying.last = q->times[q->said++ % QUEUED] = now_ns();
+      speak(id);
     }
     saying.left--;
     saying.next_at += saying.every;
@@ -458,11 +525,11 @@ static void take_command(char *line) {
 static void log_stats(const char *event) {
   printf("{\"event\":\"%s\",\"nowNs\":%lu,\"connected\":%lu,\"in\":%lu,\"failed\":%lu,\"refused\":%lu,\"hung\":%lu,"
          "\"closed\":%lu,\"goodbyes\":%lu,\"lastInNs\":%lu,\"resumes\":%lu,\"deliveries\":%lu,\"duplicates\":%lu,"
-         "\"holes\":%lu,\"lagging\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,\"beganNs\":%lu,"
+         "\"holes\":%lu,\"lagging\":%lu,\"readOn\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,\"beganNs\":%lu,"
          "\"processorSeconds\":%.3f,",
          event, now_ns(), connected, seen.in, seen.failed, seen.refused, seen.hung, seen.closed, seen.goodbyes, seen.last_in,
-         seen.resumes, seen.deliveries, seen.duplicates, seen.holes, seen.lagging, seen.receipts, seen.blocked, seen.first,
-         seen.last, clients[0].said, joining.began, processor_seconds());
+         seen.resumes, seen.deliveries, seen.duplicates, seen.holes, seen.lagging, seen.read_on, seen.receipts, seen.blocked, seen.first,
+         seen.last, saying.last, joining.began, processor_seconds());
   histogram_print(stdout, "delivery", &seen.delivery);
   putchar(',');
   histogram_print(stdout, "ping", &seen.ping);

@@ -54,7 +54,10 @@ export const en: Texts = {
   },
   password: "Password: ",
   passwordAgain: "The same password again: ",
-  newPassword: "A password for the new name: ",
+  oldPassword: "The old password (Enter if there is none): ",
+  newPassword: "A new password: ",
+  passwordChanged: "The password is changed.",
+  needsTerminal: (flag) => `${flag} asks for it: start in a terminal.`,
   askRegister: (name) => `There is no ${name} with this password. Register it as a new name? [y/N] `,
   yes: /^y(es)?$/i,
   connecting: (route) => `Connecting to ${route} …`,
@@ -126,6 +129,8 @@ function problem(problem: Problem): string {
       return `That is too short: a password has at least ${problem.min} characters.`;
     case "passwords-differ":
       return "The two passwords differ.";
+    case "old-password":
+      return "That is not the old password.";
     case "no-receiver":
       return `Nobody is named before ;; in "${problem.given}": write ${PRIVATE}`;
     case "no-text":

@@ -91,9 +91,9 @@ test("a password that is mistyped, too short or not the same twice is asked for 
     ["[y/N]", "n"],
     ["Password:", "short"],
     ["[y/N]", "y"],
-    ["new name:", "open sesame"],
+    ["new password:", "open sesame"],
     ["again:", "open sesam"],
-    ["new name:", "open sesame"],
+    ["new password:", "open sesame"],
     ["again:", "open sesame"],
   ] as const;
   for (const [question, answer] of answers) {
@@ -109,11 +109,54 @@ test("a password that is mistyped, too short or not the same twice is asked for 
     "Password:",
     `${question} y`,
     "That is too short: a password has at least 8 characters.",
-    "A password for the new name:",
+    "A new password:",
     "The same password again:",
     "The two passwords differ.",
-    "A password for the new name:",
+    "A new password:",
     "The same password again:",
+  ]);
+});
+
+test("a password is changed when one asks for that, and the next login needs the new one", async () => {
+  const me = someone();
+  const login = async (password: string, ...flags: string[]) => {
+    const { PATH, HOME } = process.env as Record<string, string>;
+    // Nothing is remembered of an earlier one.
+    const env = {
+      PATH: PATH!,
+      HOME: HOME!,
+      TERM: "xterm",
+      XDG_DATA_HOME: consoles.home,
+      CIM_PASSWORD: password,
+    };
+    const XDG_CONFIG_HOME = join(consoles.home, crypto.randomUUID());
+    const command = [process.execPath, MAIN, "--route", here.config.routeUrl, "--user", me, ...flags];
+    return new Glass(command, { ...env, XDG_CONFIG_HOME });
+  };
+  await (await here.client(me, { password: "open sesame" })).close();
+  await using glass = await login("open sesame", "--new-password");
+  const answers = [
+    ["none):", "mistyped"],
+    ["new password:", "close sesame"],
+    ["again:", "close sesame"],
+    ["none):", "open sesame"],
+    ["new password:", "close sesame"],
+    ["again:", "close sesame"],
+  ] as const;
+  for (const [question, answer] of answers) {
+    await until(`it asks ${question}`, () => glass.lines.at(-1)?.trimEnd().endsWith(question));
+    glass.type(`${answer}\r`);
+    await until("it goes on", () => !glass.lines.at(-1)?.trimEnd().endsWith(question));
+  }
+  await glass.shows("The password is changed.");
+  await glass.shows("You are");
+  glass.type(":logout\r");
+  const code = await glass.exited;
+  await using again = await login("close sesame");
+  await again.shows("You are");
+  expect([code, glass.lines.filter((line) => line.startsWith("That is not"))]).toEqual([
+    0,
+    ["That is not the old password."],
   ]);
 });
 

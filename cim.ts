@@ -78,7 +78,7 @@ export async function openCim(config: Config): Promise<Cim> {
   const route = openRoute({ config, store, ...registry, tokens, link, passwords, ...files, log });
   opening.defer(() => route.close());
   peers.route = (request) => route.fetch(request);
-  const listener = listenRoute(config, route);
+  const listener = listenRoute(config, route, { log });
   opening.defer(() => listener.close());
   const registrar = await openRegistrar({ ...config, routeUrl: listener.url }, toRoute, log);
   const server = await openServer({ config, tokens, link: toRoute, registrar, log });

@@ -10,7 +10,8 @@ import {
   writeClients,
 } from "./crowd.ts";
 import type { Options } from "./options.ts";
-import { Meter, Processes, processorOf, residentBytesOf } from "./processes.ts";
+import { Meter, Processes, residentBytesOf } from "./processes.ts";
+import { quiet } from "./quiet.ts";
 import { BenchError, type Scenario, type Trial, type Value } from "./scenario.ts";
 import { type Store, System } from "./system.ts";
 import { windows } from "./windows.ts";
@@ -24,13 +25,10 @@ const FLAGS = {
 };
 /** Clients in one process of the load generator. */
 const EACH = 17_000;
-const LOGINS_PER_SECOND = 10_000;
+/** Logins under way at a time, of one of them. */
+const AT_A_TIME = 100;
 const FLOOR_SECONDS = 10;
 const MEBIBYTE = 1024 * 1024;
-/** The servers and the route have done what the logins brought about when they take less of a core than this. */
-const QUIET = 0.15;
-const QUIET_WITHIN_SECONDS = 120;
-
 export const idle: Scenario = {
   name: "idle",
   sentence:
@@ -114,9 +112,8 @@ async function join(
   const file = await writeClients(processes, count, (i) => places[i % places.length]!);
   const more = { tickMs: 10, heartbeatMs: options.number("heartbeat") * 1000 };
   const crowds = await startCrowds(processes, { file, first: 0, count, each: EACH, more });
-  const pace = LOGINS_PER_SECOND / crowds.length;
   const joined = together(
-    await Promise.all(crowds.map((crowd) => crowd.ask(`connect ${pace}`, "connected"))),
+    await Promise.all(crowds.map((crowd) => crowd.ask(`connect ${AT_A_TIME}`, "connected"))),
   );
   if (joined.in < count)
     throw new BenchError(`${joined.in} of ${count} clients are in: ${JSON.stringify(joined)}`);
@@ -133,18 +130,6 @@ async function hold(crowds: Crowd[], pids: Record<string, number>, seconds: numb
   ]);
   const counted = together(await Promise.all(crowds.map((crowd) => crowd.ask("stats", "stats"))));
   return { ...counted, cores: Object.fromEntries(spent) as Record<string, number> };
-}
-
-/** Waits until what is left of the logins is done. */
-async function quiet(pids: Record<string, number>): Promise<void> {
-  const now = () => sum(Object.values(pids).map((pid) => sum(Object.values(processorOf(pid)))));
-  for (let i = 0, before = now(); i < QUIET_WITHIN_SECONDS; i++) {
-    await Bun.sleep(1000);
-    const after = now();
-    if (after - before < QUIET) return;
-    before = after;
-  }
-  throw new BenchError(`the servers and the route are still busy ${QUIET_WITHIN_SECONDS} s after the logins`);
 }
 
 function residentOf(pids: Record<string, number>): number {

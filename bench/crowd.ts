@@ -38,6 +38,8 @@ export interface Counted {
   duplicates: number;
   holes: number;
   lagging: number;
+  /** Deliveries that were read from the log, as their pushes were left out. */
+  readOn: number;
   receipts: number;
   blocked: number;
   firstNs: number;
@@ -264,6 +266,7 @@ const SUMMED = [
   "duplicates",
   "holes",
   "lagging",
+  "readOn",
   "receipts",
   "blocked",
   "processorSeconds",

@@ -100,7 +100,7 @@ async function measure(processes: Processes, place: Place, options: Options): Pr
     count: PROBES + 1,
     more: { probeMs: PROBE_MS },
   });
-  await Promise.all([...readers, probes].map((crowd) => crowd.ask("connect 20000", "connected")));
+  await Promise.all([...readers, probes].map((crowd) => crowd.ask("connect 100", "connected")));
   await say(readers, probes, options);
   const messages: Said[] = [];
   for (let i = 0; i < options.number("messages"); i++) messages.push(await say(readers, probes, options));

@@ -40,6 +40,7 @@ export interface Observed {
   backlog: number;
   /** Accepted and never delivered. */
   lost: number;
+  /** Pushed once more, as after a refusal of what was stored all the same: a client drops those. */
   duplicates: number;
   disordered: number;
   /** Conversations that ended with one. */
@@ -143,7 +144,7 @@ function remarksOn(observed: Observed): string[] {
 /** Of a run: what got through, how long it took, and what a message cost each part. */
 export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
   const { seconds, receipt, delivery } = observed;
-  const wrong = observed.lost + observed.duplicates + observed.disordered + observed.holes;
+  const wrong = observed.lost + observed.disordered + observed.holes;
   return [
     {
       name: "stored and delivered",
@@ -157,7 +158,8 @@ export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
     { name: "delivery p50", unit: "ms", value: delivery.p50Ms },
     { name: "delivery p99", unit: "ms", value: delivery.p99Ms },
     { name: "accepted and not delivered at the end", unit: "messages", value: Math.max(0, observed.backlog) },
-    { name: "lost, doubled or out of order", unit: "messages", value: wrong },
+    { name: "lost or out of order", unit: "messages", value: wrong },
+    { name: "came twice, and dropped by its number", unit: "messages", value: observed.duplicates },
     { name: "refused", unit: "messages", value: observed.refused },
     ...Object.entries(spent).flatMap(([part, { user, system }]) => [
       cost(`${part}: processor`, user + system, observed),

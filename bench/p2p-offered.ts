@@ -8,7 +8,7 @@ export const p2pOffered: Scenario = {
     "Private messages offered at a steady rate over connections: time from when each was due to its receipt and to its delivery.",
   flags: {
     store: { default: "redis", meaning: "what keeps the messages: sqlite, redis, or both" },
-    rate: { default: "20000", meaning: "messages offered in a second, over all clients" },
+    rate: { default: "10000,20000,40000", meaning: "messages offered in a second, over all clients" },
     clients: { default: "1000", meaning: "clients, which chat in pairs" },
     text: { default: "100", meaning: "bytes of text in a message" },
     window: { default: "64", meaning: "messages that waited for a receipt and go in one frame, at most" },

@@ -21,11 +21,19 @@ behind it.
 - A **floor** is what a bare program in C reaches that makes the same system calls and does nothing else, under the
   same load, on the same machine, in the same trial. A ratio compares a value with it.
 - The load generator is a program in C that keeps to the protocol. It says when it was the bottleneck itself. It counts
-  what comes: a message that is lost, doubled or out of order stands in the table.
+  what comes: what is lost, out of order or twice stands in the table. What is refused for now it sends again.
 - A receipt is what tells a sender that its message is stored; a delivery is its arrival at the receiver. At a given
   rate, both are timed from when the message was due, however late it could be sent. Without one, clients send again
   as soon as they are told, so times there say how long the queue is.
 - Clients have tokens, but accounts without passwords: making those would take longer than all the rest.
+`;
+
+const TAIL = `## What was not measured
+
+- Machines apart, with a network between them: everything runs on one, over loopback, and shares its cores.
+- TLS, WebSockets, and clients that are programs of ours: the load generator speaks TCP, and costs less than those.
+- Redis with Sentinel or as a Cluster, and ZooKeeper; a Redis that waits for the disk at each message.
+- Days: trials take seconds, and logs are short.
 `;
 
 /** What stands in docs/, by path within it: benchmarks.md, and its plots. */
@@ -35,7 +43,7 @@ export function pages(reports: readonly Report[]): Map<string, string> {
     const report = reports.find((one) => one.scenario === scenario.name);
     return report ? section(scenario, report, files) : missing(scenario);
   });
-  files.set("benchmarks.md", `${[HEAD, targets(reports), ...sections].join("\n")}`);
+  files.set("benchmarks.md", [HEAD, targets(reports), ...sections, TAIL].join("\n"));
   return files;
 }
 

@@ -1,8 +1,11 @@
 /** Every benchmark there is, in the order in which `bun run bench all` runs them. */
+import { failover } from "./connections-failover.ts";
 import { idle } from "./connections-idle.ts";
 import { memory } from "./connections-memory.ts";
 import { storm } from "./connections-storm.ts";
 import { fanout } from "./fanout.ts";
+import { fanout100k } from "./fanout-100k.ts";
+import { fanoutRate } from "./fanout-rate.ts";
 import { growth } from "./growth.ts";
 import { p2p } from "./p2p.ts";
 import { p2pHttp } from "./p2p-http.ts";
@@ -19,5 +22,8 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   storm,
   idle,
+  failover,
   fanout,
+  fanout100k,
+  fanoutRate,
 ];

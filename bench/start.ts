@@ -24,28 +24,34 @@ const PROGRAMS: Program[] = [
 export const start: Scenario = {
   name: "start",
   sentence:
-    "Time until everything in one process says that it is ready, and the memory it holds then; beside a program that does nothing else.",
-  flags: { starts: { default: "7", meaning: "starts in a trial, whose middle one counts" } },
+    "Time until everything in one process says that it is ready, and the memory it holds then and a little later; beside a program that does nothing else.",
+  flags: {
+    starts: { default: "7", meaning: "starts in a trial, whose middle one counts" },
+    idle: { default: "3", meaning: "seconds from ready to the memory of one that is idle" },
+  },
   cases(options) {
     const starts = options.number("starts");
+    const idleSeconds = options.number("idle");
     return PROGRAMS.filter(({ command }) => existsSync(command.at(-1)!)).map((program): Case => {
-      const settings = { starts, warmUps: 1, data: "a new directory for each start" };
-      return { name: program.name, settings, trial: () => trial(program, starts) };
+      const settings = { starts, idleSeconds, warmUps: 1, data: "a new directory for each start" };
+      return { name: program.name, settings, trial: () => trial(program, starts, idleSeconds * 1000) };
     });
   },
   plots: [
     { title: "Ready", measurements: ["ready"] },
-    { title: "Resident memory when ready", measurements: ["resident memory"] },
+    { title: "Resident memory", measurements: ["resident memory", "resident memory, idle"] },
   ],
 };
 
-async function trial({ command, bare }: Program, starts: number) {
+async function trial({ command, bare }: Program, starts: number, idleMs: number) {
   await using floor = new Processes();
   const ours = await middleOf(command, starts);
+  const idle = await startOnce(command, idleMs);
   const theirs = await middleOf(await bare(floor.data), starts);
   const values: Value[] = [
     { name: "ready", unit: "ms", value: ours.readyMs, floor: "bare program: ready" },
     { name: "resident memory", unit: "MiB", value: ours.residentMiB, floor: "bare program: resident memory" },
+    { name: "resident memory, idle", unit: "MiB", value: idle.residentMiB },
     { name: "bare program: ready", unit: "ms", value: theirs.readyMs },
     { name: "bare program: resident memory", unit: "MiB", value: theirs.residentMiB },
   ];
@@ -65,11 +71,14 @@ async function middleOf(command: string[], count: number): Promise<Start> {
   return { readyMs: middle((one) => one.readyMs), residentMiB: middle((one) => one.residentMiB) };
 }
 
-async function startOnce(command: string[]): Promise<Start> {
+/** @param idleMs from ready to when the memory is looked at */
+async function startOnce(command: string[], idleMs = 0): Promise<Start> {
   await using processes = new Processes();
   const began = performance.now();
   const { pid } = await processes.start(command, { ...SETTINGS, CIM_DATA: processes.data }, "ready");
-  return { readyMs: performance.now() - began, residentMiB: residentBytesOf(pid) / MEBIBYTE };
+  const readyMs = performance.now() - began;
+  await Bun.sleep(idleMs);
+  return { readyMs, residentMiB: residentBytesOf(pid) / MEBIBYTE };
 }
 
 async function writeBare(directory: string): Promise<string[]> {

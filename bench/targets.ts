@@ -51,18 +51,17 @@ export function atLeast(limit: number, caseName: string, measurement: string) {
   };
 }
 
-/** Each of `limits`, by the name of its measurement, in one case. */
+/** Each of `limits`, by the name of its measurement, in one case. What must not happen at all must not in any trial. */
 export function atMost(caseName: string, limits: Record<string, number>) {
   return (report: Report): Found | null => {
-    const all = Object.entries(limits).map(([name, limit]) => ({
-      found: measured(report, caseName, name),
-      limit,
-    }));
-    if (all.some(({ found }) => !found)) return null;
-    return {
-      shown: all.map(({ found }) => `${found!.name} ${shown(found!.median, found!.unit)}`).join(", "),
-      met: all.every(({ found, limit }) => found!.median <= limit),
-    };
+    const all = Object.entries(limits).flatMap(([name, limit]) => {
+      const found = measured(report, caseName, name);
+      if (!found) return [];
+      const value = limit === 0 ? Math.max(...found.trials) : found.median;
+      return [{ shown: `${name} ${shown(value, found.unit)}`, met: value <= limit }];
+    });
+    if (all.length < Object.keys(limits).length) return null;
+    return { shown: all.map((one) => one.shown).join(", "), met: all.every(({ met }) => met) };
   };
 }
 
@@ -109,7 +108,7 @@ export const TARGETS: readonly Target[] = [
     what: "p2p at 20,000 messages/s offered, Redis",
     wanted: "receipt p99 ≤ 10 ms, delivery p99 ≤ 15 ms",
     scenario: "p2p-offered",
-    found: atMost("redis", { "receipt p99": 10, "delivery p99": 15 }),
+    found: atMost("redis, 20000", { "receipt p99": 10, "delivery p99": 15 }),
   },
   {
     what: "p2p over HTTP (`/p2pRoute`), Redis",
@@ -139,31 +138,41 @@ export const TARGETS: readonly Target[] = [
     what: "resident memory of `dist/cim` idle",
     wanted: "≤ 90 MB",
     scenario: "start",
-    found: atMost("dist/cim", { "resident memory": 85.83 }), // MiB
+    found: atMost("dist/cim", { "resident memory, idle": 85.83 }), // MiB
   },
   {
     what: "memory of a logged-in idle session in the server, beyond the bare process",
     wanted: "≤ 2.0 KB",
-    scenario: "connections",
-    found: () => null,
+    scenario: "memory",
+    found: atMost("idle sessions", { "resident, each": 2048 }),
   },
   {
     what: "100,000 idle connections over several server processes, heartbeats every 60 s",
     wanted: "held; ≤ 8 % of one core; heartbeats never late by more than 1 s",
     scenario: "idle",
-    found: () => null,
+    found: atMost("100000", {
+      "servers: processor": 8,
+      "heartbeat late at most": 1000,
+      "connections lost": 0,
+    }),
   },
   {
     what: "19,000 clients connecting and logging in with tokens at once to one server process",
     wanted: "all in within 3 s, none hanging, none refused",
     scenario: "storm",
+    found: atMost("19000", { "all in after": 3000, refused: 0, "hanging for 10 s": 0, "closed again": 0 }),
+  },
+  {
+    what: "a server process near its limit of open files",
+    wanted: "refuses newcomers with a reason, is no longer picked, and serves those it has",
+    scenario: "limit",
     found: () => null,
   },
   {
     what: "a server with 10,000 clients killed: all back on the others",
     wanted: "≤ 15 s, and no other client notices",
     scenario: "failover",
-    found: () => null,
+    found: atMost("", { "all back after": 15, "others: connections lost": 0 }),
   },
   {
     what: "one `all` message to 10,000: deliveries/s against the floor; heartbeats meanwhile",
@@ -178,13 +187,16 @@ export const TARGETS: readonly Target[] = [
     what: "one `all` message to 100,000 over several processes: last byte",
     wanted: "≤ 1.5 × the floor",
     scenario: "fanout-100k",
-    found: () => null,
+    found: both(
+      ratio("", "last delivery", (part) => part <= 1.5),
+      atMost("", { "not delivered, or twice": 0 }),
+    ),
   },
   {
     what: "`all` at 40 messages/s to 5,000 online, 30 s",
     wanted: "every delivery made, p99 ≤ 1 s",
-    scenario: "all-rate",
-    found: () => null,
+    scenario: "fanout-rate",
+    found: atMost("", { "delivery p99": 1000, "not delivered, or twice": 0 }),
   },
 ];
 

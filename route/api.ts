@@ -113,6 +113,24 @@ export const API = {
     }),
     may: ["REPEAT_LOGIN", "NO_SERVER", "ACCOUNT_MISMATCH", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED"],
   },
+  changePassword: {
+    method: "POST",
+    path: "/changePassword",
+    summary: "Give the token's account a new password; with an API key, any account",
+    token: "user's",
+    takes: z.object({
+      userId: userId.nullish(),
+      ...COMMON,
+      password: newPassword,
+      oldPassword: text("a password").nullish().meta({
+        description: "Needed if the account has one, but for an API key",
+        format: "password",
+      }),
+    }),
+    example: { password: "battery staple", oldPassword: "correct horse" },
+    answers: z.null(),
+    may: ["UNAUTHORIZED", "FORBIDDEN", "ACCOUNT_MISMATCH", "RATE_LIMITED"],
+  },
   offLine: {
     method: "POST",
     path: "/offLine",

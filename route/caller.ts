@@ -21,14 +21,18 @@ export interface CallersParts {
 interface Known {
   userName: string;
   hasPassword: boolean;
+  /** When that was asked. */
+  at: number;
 }
 
+/** How long an account is taken to have no password yet. */
+const NO_PASSWORD_MS = 5 * 1000;
 const MAX_KNOWN = 100_000;
 const MAX_PROVEN = 10_000;
 
 export class Callers {
   readonly #parts: CallersParts;
-  // Neither a name nor whether there is a password ever changes, and calls ask for both each time.
+  // A name never changes, and a password that is there stays one; calls ask for both each time.
   readonly #known = new Map<number, Known>();
   // Checking a signature costs more than all else of a call; whether it was logged out is asked each time.
   readonly #proven = new Map<string, Caller>();
@@ -108,10 +112,10 @@ export class Callers {
 
   async #find(userId: number): Promise<Known | null> {
     const known = this.#known.get(userId);
-    if (known) return known;
+    if (known && (known.hasPassword || Date.now() - known.at < NO_PASSWORD_MS)) return known;
     const account = await this.#parts.accounts.byId(userId);
     if (!account) return null;
-    const found = { userName: account.userName, hasPassword: account.passwordHash !== null };
+    const found = { userName: account.userName, hasPassword: account.passwordHash !== null, at: Date.now() };
     remember(this.#known, userId, found, MAX_KNOWN);
     return found;
   }

@@ -10,6 +10,7 @@ import { MAX_HISTORY, MAX_USERS } from "./api.ts";
 import type { Callers } from "./caller.ts";
 import type { Deliver } from "./deliver.ts";
 import type { Login, Origin } from "./login.ts";
+import type { PasswordChange } from "./password-change.ts";
 import type { Presence } from "./presence.ts";
 import { fromBase64 } from "./schemas.ts";
 import type { Store } from "./store/store.ts";
@@ -33,6 +34,7 @@ export interface CallsParts {
   store: Pick<Store, "accounts" | "log" | "throttle">;
   callers: Callers;
   login: Login;
+  passwordChange: PasswordChange;
   presence: Presence;
   accept: Accept;
   deliver: Pick<Deliver, "catchUp">;
@@ -47,12 +49,17 @@ const HISTORY_BYTES = 1024 * 1024;
 const MAX_USERS_SEEN = 10_000;
 
 export function calls(parts: CallsParts): Calls {
-  const { store, callers, login, presence, accept, deliver } = parts;
+  const { store, callers, login, passwordChange, presence, accept, deliver } = parts;
 
   return {
     registerAccount: async (given, origin) => ({ dataBody: await login.register(given, origin) }),
 
     login: async (given, origin) => ({ dataBody: await login.login(given, origin) }),
+
+    async changePassword(given, origin) {
+      await passwordChange.change(given, origin);
+      return { dataBody: null };
+    },
 
     async offLine({ userId }, { caller }) {
       await callers.mayActFor(caller, userId);

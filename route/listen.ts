@@ -1,6 +1,9 @@
 /** The route's port: the one file of it that knows Bun's HTTP server. */
 import type { Config } from "../common/config.ts";
+import { HttpDoor } from "../common/http-door.ts";
 import { claimPort, openMany, type Port, readCertificate } from "../common/listening.ts";
+import type { Logger } from "../common/logger.ts";
+import { guardDoor } from "../common/open-files.ts";
 import type { Route } from "./route.ts";
 
 export interface Listener {
@@ -19,11 +22,18 @@ const DRAIN_MS = 5 * 1000;
 
 type ListenConfig = Pick<Config, "host" | "routePort" | "tlsCert" | "tlsKey">;
 
-/**
- * @param isClaimed other processes of ours listen on the port as well (CIM_WORKERS)
- * @throws ConfigError when the port is taken, the address is not ours, or the certificate cannot be read
- */
-export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">, isClaimed = false): Listener {
+export interface ListenOptions {
+  /** Other processes of ours listen on the port as well (CIM_WORKERS). */
+  isClaimed?: boolean;
+  log?: Logger;
+}
+
+/** @throws ConfigError when the port is taken, the address is not ours, or the certificate cannot be read */
+export function listenRoute(
+  config: ListenConfig,
+  route: Pick<Route, "fetch">,
+  { isClaimed = false, log }: ListenOptions = {},
+): Listener {
   const options = {
     hostname: config.host,
     tls: readCertificate(config),
@@ -33,14 +43,17 @@ export function listenRoute(config: ListenConfig, route: Pick<Route, "fetch">, i
       route.fetch(request, server.requestIP(request) ?? undefined),
   };
   const open = (port: number, reusePort: boolean) => Bun.serve({ ...options, port, reusePort });
-  const servers = openMany(portOf(config), LISTENERS, open, isClaimed);
+  const listen = (wanted: Port, isClaimed: boolean) => openMany(wanted, LISTENERS, open, isClaimed);
+  const door = new HttpDoor(listen(portOf(config), isClaimed), (port) =>
+    listen({ ...portOf(config), port }, true),
+  );
+  const leave = guardDoor(door, { log });
   const shownHost = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
   return {
-    url: `${options.tls ? "https" : "http"}://${shownHost}:${servers[0]!.port}`,
+    url: `${options.tls ? "https" : "http"}://${shownHost}:${door.port}`,
     async close() {
-      const drained = Promise.all(servers.map((server) => server.stop()));
-      await Promise.race([drained, Bun.sleep(DRAIN_MS)]);
-      await Promise.all(servers.map((server) => server.stop(true)));
+      leave();
+      await door.close(DRAIN_MS);
     },
   };
 }

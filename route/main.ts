@@ -32,7 +32,7 @@ async function startRoute(config: Config, worker: number | null): Promise<Runnin
   const link = new Link("route", tokens);
   const files = { assets, page, downloads };
   const route = openRoute({ config, store, ...registry, tokens, link, passwords, ...files, log });
-  const listener = listenRoute(config, route, worker !== null);
+  const listener = listenRoute(config, route, { isClaimed: worker !== null, log });
   const banner = [
     `cim-route   ${listener.url}`,
     `  API       ${listener.url}/docs`,

@@ -4,7 +4,7 @@ import { CimError } from "../proto/status.ts";
 
 const MAX_SHOWN = 40;
 // Never part of an answer or a log.
-const SECRET_FIELDS = new Set(["password"]);
+const SECRET_FIELDS = new Set(["password", "oldPassword"]);
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 

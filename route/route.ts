@@ -17,6 +17,7 @@ import { internalCalls } from "./internal.ts";
 import { Login } from "./login.ts";
 import { Metrics } from "./metrics.ts";
 import type { Page } from "./page.ts";
+import { PasswordChange } from "./password-change.ts";
 import { PasswordDesk, type Passwords } from "./passwords.ts";
 import { Presence } from "./presence.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -87,11 +88,12 @@ export function openRoute(options: RouteOptions): Route {
   const guesses = new Guesses(throttle, config.maxFailedLogins);
   const desk = new PasswordDesk(passwords);
   const login = new Login({ accounts, presence, servers, tokens, passwords: desk, guesses, auth, tokenMs });
+  const passwordChange = new PasswordChange({ accounts, passwords: desk, guesses });
   const metrics = new Metrics(() => directory.servers().length);
 
   const app = createApp({
     config,
-    calls: calls({ store, callers, login, presence, accept, deliver }),
+    calls: calls({ store, callers, login, passwordChange, presence, accept, deliver }),
     internal: internalCalls({ link, uplinks, leases, metrics }),
     callers,
     link,

@@ -1,5 +1,5 @@
 /** How many connections there may be: in all, which the process' limit of open files decides, and from one address. */
-import { readFileSync } from "node:fs";
+import { openFileLimit } from "../common/open-files.ts";
 
 /** Connections of one address; shared by them. */
 export interface Address {
@@ -12,11 +12,11 @@ export interface Address {
 export interface CapacityLimits {
   /** Beyond it newcomers are told `full`, once they have said who they are. */
   connections: number;
+  /** So many are let in for that at once; more, and those beyond twice the limit of an address, not even for that. */
+  turnedAway: number;
   perAddress: number;
 }
 
-/** Newcomers that are to be told `full` are let in for that; beyond twice the limit of an address, or this many, not even for that. */
-const TURNED_AWAY_AT_ONCE = 250;
 /** From this part of the limit on, the server is shown as full: its announcements lag behind. */
 const NEARLY_FULL = 0.97;
 
@@ -41,8 +41,8 @@ export class Capacity {
   enter(text: string): { address: Address; refusal: string | null } | null {
     const known = this.#addresses.get(text);
     const address = known ?? { text, limited: !isLoopback(text), connections: 0 };
-    const { connections, perAddress } = this.#limits;
-    if (this.open >= connections + TURNED_AWAY_AT_ONCE) return null;
+    const { connections, turnedAway, perAddress } = this.#limits;
+    if (this.open >= connections + turnedAway) return null;
     if (address.limited && address.connections >= perAddress * 2) return null;
     this.open++;
     address.connections++;
@@ -69,25 +69,23 @@ export class Capacity {
   }
 }
 
-/** Files kept free for everything else: listeners, calls, the store. */
+/** Files kept free for everything else: listeners, calls, the store, and those who are turned away. */
 const KEPT_FREE = 500;
+const KEPT_PART = 1 / 2;
+const TURNED_AWAY_PART = 1 / 4;
 const MIN_CONNECTIONS = 64;
 /** Where the system does not tell. */
 const USUAL_OPEN_FILES = 10_240;
 
-/** The connections this process may hold. */
-export function maxConnections(openFiles: number = openFileLimit()): number {
-  return Math.max(MIN_CONNECTIONS, openFiles - Math.min(KEPT_FREE, Math.floor(openFiles / 2)));
-}
-
-function openFileLimit(): number {
-  try {
-    const limits = readFileSync("/proc/self/limits", "utf8");
-    const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(limits) ?? [];
-    return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft) || USUAL_OPEN_FILES;
-  } catch {
-    return USUAL_OPEN_FILES;
-  }
+/** The connections this process may hold, and those it may turn away at once. */
+export function roomFor(
+  openFiles: number = openFileLimit() ?? USUAL_OPEN_FILES,
+): Pick<CapacityLimits, "connections" | "turnedAway"> {
+  const kept = Math.min(KEPT_FREE, Math.floor(openFiles * KEPT_PART));
+  return {
+    connections: Math.max(MIN_CONNECTIONS, openFiles - kept),
+    turnedAway: Math.floor(kept * TURNED_AWAY_PART),
+  };
 }
 
 function isLoopback(address: string): boolean {

@@ -1,7 +1,10 @@
 /** The sockets of a server, and the only file that knows Bun's: TCP and WebSockets for clients, HTTP for routes. */
 import type { ServerWebSocket, TCPSocketListener } from "bun";
 import type { Config } from "../common/config.ts";
+import { HttpDoor } from "../common/http-door.ts";
 import { type Certificate, openMany, readCertificate } from "../common/listening.ts";
+import type { Logger } from "../common/logger.ts";
+import { guardDoor } from "../common/open-files.ts";
 import { MAX_FRAME_BYTES, WEBSOCKET_PATH } from "../proto/frame.ts";
 import type { Socket } from "./party.ts";
 
@@ -18,6 +21,7 @@ export interface Handlers {
   /** Null: there is no room, and the socket is closed at once. */
   connect: (socket: Socket, address: string) => Peer | null;
   fetch: (request: Request) => Promise<Response>;
+  log?: Logger;
 }
 
 export interface Listening {
@@ -49,23 +53,39 @@ const CLOSE_MS = 1000;
 export function listen(config: Settings, handlers: Handlers): Listening {
   const { host, serverPort, serverHttpPort } = config;
   const tls = readCertificate(config);
-  const sockets = openTcp(host, serverPort, tls, handlers);
   let accepting = true;
+  const connect: Handlers["connect"] = (...peer) => (accepting ? handlers.connect(...peer) : null);
+  const tcp = (port: number, isClaimed = false) => openTcp(host, port, tls, handlers, isClaimed);
+  const http = (port: number, isClaimed = false) =>
+    openHttp(host, port, tls, { ...handlers, connect }, isClaimed);
+  let sockets = tcp(serverPort);
   try {
-    const connect: Handlers["connect"] = (...peer) => (accepting ? handlers.connect(...peer) : null);
-    const servers = openHttp(host, serverHttpPort, tls, { ...handlers, connect });
+    const { port } = sockets[0]!;
+    const web = new HttpDoor(http(serverHttpPort), (claimed) => http(claimed, true));
+    const leave = guardDoor(
+      {
+        shut() {
+          for (const socket of sockets) socket.stop();
+          web.shut();
+        },
+        open() {
+          if (accepting) sockets = tcp(port, true);
+          web.open();
+        },
+      },
+      { log: handlers.log },
+    );
     return {
-      port: sockets[0]!.port,
-      httpPort: servers[0]!.port!,
+      port,
+      httpPort: web.port,
       stopAccepting() {
         accepting = false;
         for (const socket of sockets) socket.stop();
       },
       async close() {
+        leave();
         for (const socket of sockets) socket.stop(true);
-        // What is under way may end; connections that are only kept alive would not.
-        await Promise.race([Promise.all(servers.map((server) => server.stop())), Bun.sleep(CLOSE_MS)]);
-        await Promise.all(servers.map((server) => server.stop(true)));
+        await web.close(CLOSE_MS);
       },
     };
   } catch (error) {
@@ -82,6 +102,7 @@ function openTcp(
   wanted: number,
   tls: Tls,
   { connect }: Handlers,
+  isClaimed: boolean,
 ): TCPSocketListener<Peer | null>[] {
   // One set of functions for all sockets: a connection costs no closures.
   const socket: Bun.SocketHandler<Peer | null> = {
@@ -104,6 +125,7 @@ function openTcp(
       const options: Shared = { hostname, port, reusePort, tls, socket, data: null };
       return Bun.listen<Peer | null>(options);
     },
+    isClaimed,
   );
 }
 
@@ -114,6 +136,7 @@ function openHttp(
   wanted: number,
   tls: Tls,
   { connect, fetch }: Handlers,
+  isClaimed: boolean,
 ): Bun.Server<WebSocketData>[] {
   const websocket: Bun.WebSocketHandler<WebSocketData> = {
     maxPayloadLength: MAX_WEBSOCKET_MESSAGE_BYTES,
@@ -154,6 +177,7 @@ function openHttp(
             : new Response(null, { status: 400 });
         },
       }),
+    isClaimed,
   );
 }
 

@@ -8,7 +8,7 @@ import type { Tokens } from "../common/token.ts";
 import { Wheel } from "../common/wheel.ts";
 import { version } from "../package.json" with { type: "json" };
 import { findAdvertised } from "./advertise.ts";
-import { Capacity, maxConnections } from "./capacity.ts";
+import { Capacity, roomFor } from "./capacity.ts";
 import { Connection } from "./connection.ts";
 import { Fanout, SLICE } from "./fanout.ts";
 import { httpHandler } from "./http.ts";
@@ -55,10 +55,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const host = await findAdvertised(config);
   const bootId = crypto.getRandomValues(new Uint8Array(16)).toHex();
   const wheel = new Wheel();
-  const capacity = new Capacity({
-    connections: maxConnections(),
-    perAddress: config.maxConnectionsPerAddress,
-  });
+  const capacity = new Capacity({ ...roomFor(), perAddress: config.maxConnectionsPerAddress });
   const sessions = new Sessions();
   const fanout = new Fanout(sessions);
   const again = new LookAgain(sessions);
@@ -78,6 +75,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
       return place && new Connection(parts, socket, place);
     },
     fetch: (request) => fetch(request),
+    log,
   });
   const { port, httpPort } = listening;
   const server = addressOf({ host, port, httpPort });

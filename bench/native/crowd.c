@@ -2,10 +2,10 @@
  * Many light clients in one process: they connect, log in with their tokens, ping, acknowledge and come back as
  * docs/protocol.md says. Commands on stdin, one JSON line on stdout for each answer.
  *
- *   connect <a second>      all of them, so many in a second (0: at once); answers when each is in or has failed
+ *   connect <under way>     all of them, so many at a time (0: at once); answers when each is in or has failed
  *   watch <deliveries>      counts anew; answers when so many messages have come
  *   say <n> <a second> <bytes> <speakers>   the first so many clients say n messages to all; answers with the last receipt
- *   back                    answers when all are connected (again)
+ *   back                    answers when all were lost, since it last counted anew, and are connected again
  *   clear, stats            counts anew; answers what was counted
  *
  * Options: clients=FILE (lines "ip port token") first= count= source=127.0.1.1 tickMs=1 heartbeatMs=0 (as the server
@@ -44,7 +44,8 @@ typedef struct {
   uint8_t *rest; /* of an unfinished frame or answer */
   uint32_t rest_length;
   uint32_t unacked;
-  uint64_t began, lost, ping_due, pinged, said, seq;
+  int asking; /* for what it missed; live messages are only noted then */
+  uint64_t began, lost, ping_due, pinged, seq, heard_of;
   uint32_t heartbeat_ms;
 } Client;
 
@@ -61,7 +62,7 @@ static uint8_t *buffer;
 
 static struct {
   uint64_t in, failed, refused, hung, closed, goodbyes;
-  uint64_t deliveries, duplicates, holes, lagging, receipts, blocked, resumes;
+  uint64_t deliveries, duplicates, holes, lagging, read_on, receipts, blocked, resumes;
   uint64_t first, last; /* when the first and the last delivery came */
   uint64_t last_in;
   Histogram delivery, ping, late, receipt, login, away;
@@ -70,14 +71,21 @@ static uint64_t connected; /* now, unlike what is counted */
 
 static struct {
   int on;
-  double per_second;
-  uint32_t next;
+  uint32_t limit, next;
   uint64_t began;
 } joining;
 static struct {
-  uint64_t left, next_at, every, receipts;
+  uint64_t left, next_at, every, receipts, last;
   uint32_t bytes, speakers, number;
 } saying;
+
+#define QUEUED 4096
+#define SPEAKERS 64
+/* When what a speaker said was said, until it has its receipt. */
+typedef struct {
+  uint64_t times[QUEUED], said, answered, under_way;
+} Queue;
+static Queue queues[SPEAKERS];
 static uint64_t awaited;
 static int awaiting_all;
 
@@ -248,6 +256,7 @@ static void welcome(uint32_t id, Bytes body) {
     if (field == 2) c->heartbeat_ms = (uint32_t)value;
   if (heartbeat_option_ms) c->heartbeat_ms = heartbeat_option_ms;
   c->state = IN;
+  c->asking = 0;
   uint64_t now = seen.last_in = now_ns();
   histogram_add(&seen.login, now - c->began);
   if (c->lost) histogram_add(&seen.away, now - c->lost);
@@ -262,7 +271,7 @@ static void welcome(uint32_t id, Bytes body) {
   /* The first heartbeats are spread over a whole interval, as those of clients that came over the day are. */
   set_heartbeat(id, probe_ms ? (uint64_t)(drand48() * probe_ms) : (uint64_t)(drand48() * c->heartbeat_ms));
   check_joined();
-  if (awaiting_all && connected == count) {
+  if (awaiting_all && connected == count && seen.closed >= count) {
     awaiting_all = 0;
     log_stats("back");
   }
@@ -278,20 +287,17 @@ static void acknowledge(uint32_t id) {
   say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_ACK, ack, (size_t)(at - ack)));
 }
 
-static void take_message(uint32_t id, Bytes message) {
+static void ask_for_missed(uint32_t id) {
   Client *c = &clients[id];
-  uint64_t value = 0, seq = 0, said = 0;
-  Bytes part = {0, 0};
-  for (int field; (field = take_field(&message, &value, &part));) {
-    if (field == MESSAGE_SEQ) seq = value;
-    if (field == MESSAGE_TEXT)
-      for (const uint8_t *at = part.at; at < part.end && *at >= '0' && *at <= '9'; at++) said = said * 10 + (uint64_t)(*at - '0');
-  }
-  if (c->seq && seq <= c->seq) {
-    seen.duplicates++;
-    return;
-  }
-  if (c->seq && seq != c->seq + 1) seen.holes++;
+  uint8_t after[64], sync[80], out[FRAME_ROOM], *at = put_bytes(after, 1, "all", 3);
+  c->asking = 1;
+  at = put_number(at, 2, c->seq);
+  at = put_bytes(sync, 1, after, (size_t)(at - after));
+  say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SYNC, sync, (size_t)(at - sync)));
+}
+
+static void deliver(uint32_t id, uint64_t seq, uint64_t said) {
+  Client *c = &clients[id];
   c->seq = seq;
   uint64_t now = now_ns();
   if (seen.deliveries++ == 0) seen.first = now;
@@ -305,19 +311,86 @@ static void take_message(uint32_t id, Bytes message) {
   }
 }
 
-static void take_receipt(uint32_t id) {
-  histogram_add(&seen.receipt, now_ns() - clients[id].said);
-  seen.receipts++;
-  if (saying.receipts && --saying.receipts == 0) log_stats("said");
+static void take_message(uint32_t id, Bytes message, int live) {
+  Client *c = &clients[id];
+  uint64_t value = 0, seq = 0, said = 0;
+  Bytes part = {0, 0};
+  for (int field; (field = take_field(&message, &value, &part));) {
+    if (field == MESSAGE_SEQ) seq = value;
+    if (field == MESSAGE_TEXT)
+      for (const uint8_t *at = part.at; at < part.end && *at >= '0' && *at <= '9'; at++) said = said * 10 + (uint64_t)(*at - '0');
+  }
+  if (seq > c->heard_of) c->heard_of = seq;
+  if (live && c->asking) return;
+  if (c->seq && seq <= c->seq) {
+    seen.duplicates++;
+  } else if (live && c->seq && seq != c->seq + 1) {
+    seen.holes++;
+    ask_for_missed(id);
+  } else {
+    if (!live) seen.read_on++;
+    deliver(id, seq, said);
+  }
+}
+
+/* The answer to an ask_for_missed; that to the first Sync of a client that knows no message yet is not looked at. */
+static void take_pages(uint32_t id, Bytes pages) {
+  Client *c = &clients[id];
+  uint64_t value, through = 0;
+  Bytes page = {0, 0}, part = {0, 0};
+  if (!c->asking) return;
+  c->asking = 0;
+  while (take_field(&pages, &value, &page) == 1)
+    for (int field; (field = take_field(&page, &value, &part));) {
+      if (field == 3) through = value;
+      if (field == 4 && value > c->heard_of) c->heard_of = value;
+      if (field == 5) take_message(id, part, 0);
+    }
+  if (through > c->seq) c->seq = through;
+  if (c->seq < c->heard_of) ask_for_missed(id);
+}
+
+/* Writes what waits to be said, if nothing is under way: a client has one Send at a time. */
+static void speak(uint32_t id) {
+  Client *c = &clients[id];
+  Queue *q = &queues[id];
+  uint8_t send[FRAME_ROOM], out[FRAME_ROOM], *at = send;
+  if (q->under_way || c->state != IN) return;
+  while (q->under_way < q->said - q->answered && at - send + saying.bytes < FRAME_ROOM - 512) {
+    char text[2048], name[64];
+    uint8_t outgoing[FRAME_ROOM], *end = outgoing;
+    uint64_t said = q->times[(q->answered + q->under_way++) % QUEUED];
+    memset(text, 'x', sizeof text);
+    text[sprintf(text, "%lu", said)] = ' ';
+    end = put_bytes(end, 1, "all", 3);
+    end = put_bytes(end, 2, name, (size_t)sprintf(name, "%u-%lu", saying.number++, said));
+    end = put_bytes(end, 3, text, saying.bytes);
+    at = put_bytes(at, 1, outgoing, (size_t)(end - outgoing));
+  }
+  if (q->under_way) say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SEND, send, (size_t)(at - send)));
+}
+
+static void take_receipts(uint32_t id) {
+  Queue *q = &queues[id];
+  for (uint64_t now = now_ns(); q->under_way; q->under_way--) {
+    histogram_add(&seen.receipt, now - q->times[q->answered++ % QUEUED]);
+    seen.receipts++;
+    if (saying.receipts && --saying.receipts == 0) log_stats("said");
+  }
+  speak(id);
 }
 
 static void take_frame(uint32_t id, Bytes bytes) {
   Client *c = &clients[id];
   Frame frame = read_frame(bytes);
-  if (frame.body == BODY_MESSAGE) take_message(id, frame.value);
+  if (frame.body == BODY_MESSAGE) take_message(id, frame.value, 1);
+  else if (frame.body == BODY_PAGES) take_pages(id, frame.value);
   else if (frame.body == BODY_WELCOME) welcome(id, frame.value);
-  else if (frame.body == BODY_SENT) take_receipt(id);
-  else if (frame.body == BODY_LAGGING) seen.lagging++;
+  else if (frame.body == BODY_SENT) take_receipts(id);
+  else if (frame.body == BODY_LAGGING) {
+    seen.lagging++;
+    if (c->seq && !c->asking) ask_for_missed(id);
+  }
   else if (frame.body == BODY_GOODBYE) seen.goodbyes++;
   else if (frame.cmd == CMD_PING && c->pinged) {
     uint64_t now = now_ns();
@@ -393,25 +466,17 @@ static void fire(uint32_t timer) {
 
 static void join_some(void) {
   if (!joining.on) return;
-  uint64_t due = count;
-  if (joining.per_second > 0) due = (uint64_t)((double)(now_ns() - joining.began) / 1e9 * joining.per_second);
+  uint64_t due = joining.limit ? seen.in + seen.failed + joining.limit : count;
   for (int i = 0; i < BURST && joining.next < count && joining.next < due; i++) open_connection(joining.next++);
 }
 
 static void say_some(void) {
   while (saying.left && now_ns() >= saying.next_at) {
     for (uint32_t id = 0; id < saying.speakers; id++) {
-      Client *c = &clients[id];
-      char text[2048], name[32];
-      uint8_t outgoing[FRAME_ROOM], send[FRAME_ROOM], out[FRAME_ROOM], *at = outgoing;
-      c->said = now_ns();
-      memset(text, 'x', sizeof text);
-      text[sprintf(text, "%lu", c->said)] = ' ';
-      at = put_bytes(at, 1, "all", 3);
-      at = put_bytes(at, 2, name, (size_t)sprintf(name, "%u-%lu", saying.number++, c->said));
-      at = put_bytes(at, 3, text, saying.bytes);
-      at = put_bytes(send, 1, outgoing, (size_t)(at - outgoing));
-      say_bytes(c, out, put_frame(out, CMD_CONTROL, BODY_SEND, send, (size_t)(at - send)));
+      Queue *q = &queues[id];
+      if (q->said - q->answered == QUEUED) die("nothing that was said is answered");
+      saying.last = q->times[q->said++ % QUEUED] = now_ns();
+      speak(id);
     }
     saying.left--;
     saying.next_at += saying.every;
@@ -434,7 +499,7 @@ static void take_command(char *line) {
     seen.in = 0;
     joining.on = 1;
     joining.next = 0;
-    joining.per_second = rest ? atof(rest) : 0;
+    joining.limit = rest ? (uint32_t)atoi(rest) : 0;
     joining.began = now_ns();
   } else if (strncmp(line, "watch", 5) == 0) {
     clear_seen();
@@ -447,8 +512,7 @@ static void take_command(char *line) {
     saying.every = per_second > 0 ? (uint64_t)(1e9 / per_second) : 0;
     saying.next_at = now_ns();
   } else if (strcmp(line, "back") == 0) {
-    if (connected == count) log_stats("back");
-    else awaiting_all = 1;
+    awaiting_all = 1;
   } else if (strcmp(line, "clear") == 0) {
     clear_seen();
     printf("{\"event\":\"cleared\"}\n");
@@ -461,11 +525,11 @@ static void take_command(char *line) {
 static void log_stats(const char *event) {
   printf("{\"event\":\"%s\",\"nowNs\":%lu,\"connected\":%lu,\"in\":%lu,\"failed\":%lu,\"refused\":%lu,\"hung\":%lu,"
          "\"closed\":%lu,\"goodbyes\":%lu,\"lastInNs\":%lu,\"resumes\":%lu,\"deliveries\":%lu,\"duplicates\":%lu,"
-         "\"holes\":%lu,\"lagging\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,\"beganNs\":%lu,"
+         "\"holes\":%lu,\"lagging\":%lu,\"readOn\":%lu,\"receipts\":%lu,\"blocked\":%lu,\"firstNs\":%lu,\"lastNs\":%lu,\"saidNs\":%lu,\"beganNs\":%lu,"
          "\"processorSeconds\":%.3f,",
          event, now_ns(), connected, seen.in, seen.failed, seen.refused, seen.hung, seen.closed, seen.goodbyes, seen.last_in,
-         seen.resumes, seen.deliveries, seen.duplicates, seen.holes, seen.lagging, seen.receipts, seen.blocked, seen.first,
-         seen.last, clients[0].said, joining.began, processor_seconds());
+         seen.resumes, seen.deliveries, seen.duplicates, seen.holes, seen.lagging, seen.read_on, seen.receipts, seen.blocked, seen.first,
+         seen.last, saying.last, joining.began, processor_seconds());
   histogram_print(stdout, "delivery", &seen.delivery);
   putchar(',');
   histogram_print(stdout, "ping", &seen.ping);
@@ -521,7 +585,7 @@ int main(int argc, char **argv) {
   fflush(stdout);
   struct epoll_event events[512];
   for (;;) {
-    int busy = (joining.on && joining.next < count && joining.per_second == 0) || (saying.left && saying.every == 0);
+    int busy = (joining.on && joining.next < count && joining.limit == 0) || (saying.left && saying.every == 0);
     int wait_ms = busy ? 0 : joining.on || saying.left ? 1 : tick_ms;
     if (rest_ms && !busy) usleep((useconds_t)rest_ms * 1000);
     int n = epoll_wait(epoll, events, 512, rest_ms ? 0 : wait_ms);

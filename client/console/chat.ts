@@ -142,6 +142,8 @@ export class Chat {
       interrupt: () => this.#ai.stop(),
     };
     for await (const line of screen.lines(typing)) {
+      // Whoever types, if it is only Enter, does not want to wait for the next try.
+      if (screen.interactive && !this.#connected) this.#options.client.hurry();
       await this.#take(line);
       if (this.#hasQuit) return;
       if (screen.interactive) this.#prompt();

@@ -52,6 +52,7 @@ export type Event =
       receiverOnline: boolean;
     }
   | { type: "refused"; to: Person | null; text: string; status: StatusName; reason: string }
+  | { type: "password-changed" }
   /** Messages without a receipt are kept for the next start. */
   | { type: "kept"; count: number }
   | { type: "disconnected"; reason: string; text: string; delayMs: number }

@@ -42,11 +42,38 @@ export class Login {
 
   /** @throws Failure when there is no way in */
   async run(): Promise<LoggedIn> {
-    const { options, screen, token } = this.#parts;
+    const { options, screen, token, texts } = this.#parts;
     const { password } = options;
+    if (options.newPassword && !screen.interactive) throw new Failure(texts.needsTerminal("--new-password"));
     const client = await this.#connect({ token, password });
-    if (client) return { client, registered: false };
-    return screen.interactive && password === undefined ? this.#ask() : this.#asNew(password);
+    const loggedIn = client
+      ? { client, registered: false }
+      : await (screen.interactive && password === undefined ? this.#ask() : this.#asNew(password));
+    if (options.newPassword && !loggedIn.registered) {
+      await this.#change(loggedIn.client).catch(async (error) => {
+        await loggedIn.client.detach();
+        throw error;
+      });
+    }
+    return loggedIn;
+  }
+
+  async #change(client: Client): Promise<void> {
+    const { screen, texts } = this.#parts;
+    for (;;) {
+      const old = (await this.#answer(texts.oldPassword, true)) || undefined;
+      const chosen = await this.#chosen(await this.#answer(texts.newPassword, true));
+      if (!chosen) throw new Failure(texts.calledOff);
+      try {
+        await client.changePassword(chosen, old);
+        screen.show({ type: "password-changed" });
+        return;
+      } catch (error) {
+        if (!(error instanceof CimError)) throw error;
+        if (error.status !== "ACCOUNT_MISMATCH") throw new Failure(texts.status(error.status, error.message));
+        this.#say({ what: "old-password" });
+      }
+    }
   }
 
   /** The password is given, or nobody is there to be asked. */

@@ -71,6 +71,7 @@ export const OPTIONS = {
     want: "model",
     accepts: (given) => /^.{1,200}$/u.test(given),
   },
+  "new-password": { value: "", meaning: "ask for a new password, in place of the old one or of none" },
   json: { value: "", meaning: "print everything as lines of JSON" },
   help: { value: "", meaning: "print this", short: "h" },
   version: { value: "", meaning: "print the version", short: "v" },
@@ -86,6 +87,8 @@ export interface Options {
   device: string;
   language: Language;
   json: boolean;
+  /** To ask for one. */
+  newPassword: boolean;
   /** What CIM_PASSWORD says. */
   password?: string;
   /** Who answers in AI mode, when it is not the built-in bot. */
@@ -110,6 +113,7 @@ export function readOptions(argv: string[], env: Env): Options | "help" | "versi
     device: read("device", given, env, texts).normalize("NFC").trim(),
     language,
     json: given.json === true,
+    newPassword: given["new-password"] === true,
     password: env[PASSWORD_VARIABLE] || undefined,
     ai: url ? { url, model, key: env[AI_KEY_VARIABLE] || undefined } : undefined,
   };

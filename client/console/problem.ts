@@ -13,6 +13,7 @@ export type Problem =
   | { what: "name-taken"; name: string }
   | { what: "short-password"; min: number }
   | { what: "passwords-differ" }
+  | { what: "old-password" }
   | { what: "no-receiver"; given: string }
   | { what: "no-text"; given: string }
   | { what: "no-such-user"; name: string }

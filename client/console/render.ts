@@ -46,6 +46,8 @@ export class Renderer {
         const reason = harmlessLine(texts.status(event.status, event.reason));
         return this.#style("red", `  ✗ ${texts.refused(this.#to(event.to), reason)}`);
       }
+      case "password-changed":
+        return this.#style("green", texts.passwordChanged);
       case "kept":
         return this.#style("yellow", texts.kept(event.count));
       case "disconnected": {

@@ -211,6 +211,15 @@ export class Client {
     }
   }
 
+  /**
+   * Gives the account a new password, in place of `oldPassword` if it has one; its sessions go on.
+   * @throws CimError ACCOUNT_MISMATCH when the old one is wrong or missing
+   */
+  async changePassword(password: string, oldPassword?: string): Promise<void> {
+    await this.#api.call("changePassword", { body: { password, oldPassword }, token: this.token });
+    this.#session.passwordChanged(password);
+  }
+
   /** Messages of a conversation before the seq `before` (default: the newest), oldest first. Changes no cursor. */
   async history(conversation: string, options: { before?: number; limit?: number } = {}): Promise<Message[]> {
     const { before, limit = DEFAULT_HISTORY_LIMIT } = options;

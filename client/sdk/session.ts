@@ -56,6 +56,7 @@ export class Session {
   readonly #started = Promise.withResolvers<void>();
   #state: State = "Initialized";
   #login: Login | null = null;
+  #password: string | undefined;
   /** What may be resumed. */
   #token: string | undefined;
   /** Until when, in milliseconds since 1970; 0 when that is not known. */
@@ -68,6 +69,7 @@ export class Session {
   constructor(options: SessionOptions, events: SessionEvents) {
     this.#options = options;
     this.#events = events;
+    this.#password = options.password;
     this.#token = options.token;
     this.#mayRegister = options.register;
     // Without a token `open` mode logs in by the name alone: "login" covers that as well.
@@ -107,6 +109,11 @@ export class Session {
     this.#events.ended(closed);
     this.#closed.resolve(closed);
     this.#started.reject(new CimError("RECONNECT_FAILED", closed.text));
+  }
+
+  /** What is logged in with from now on, if it is kept at all. */
+  passwordChanged(password: string): void {
+    if (this.#password !== undefined) this.#password = password;
   }
 
   /** Tries at once what is being waited with. */
@@ -151,7 +158,8 @@ export class Session {
   }
 
   async #logIn(step: "resume" | "login"): Promise<null> {
-    const { api, userName, userId, password, device, log } = this.#options;
+    const { api, userName, userId, device, log } = this.#options;
+    const password = this.#password;
     const signal = this.#stop.signal;
     try {
       const answer =

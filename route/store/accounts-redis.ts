@@ -30,6 +30,9 @@ export function redisAccounts(client: RedisClient): Accounts {
   return {
     byId,
     byName,
+    async setPassword(userId, passwordHash) {
+      await client.run((redis) => redis.set(passwordKey(userId), passwordHash));
+    },
     async register(userName, passwordHash) {
       const known = await byName(userName);
       if (known) return { account: known, created: false };

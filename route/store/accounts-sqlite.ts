@@ -9,6 +9,9 @@ export function sqliteAccounts(file: SqliteFile): Accounts {
   const insert = file.prepare<Account, [string, string | null]>(
     `INSERT INTO accounts (user_name, password_hash) VALUES (?, ?) RETURNING ${COLUMNS}`,
   );
+  const update = file.prepare<null, [string, number]>(
+    "UPDATE accounts SET password_hash = ? WHERE user_id = ?",
+  );
 
   return {
     register: (userName, passwordHash) =>
@@ -17,6 +20,7 @@ export function sqliteAccounts(file: SqliteFile): Accounts {
         if (account) return { account, created: false };
         return { account: insert.get(userName, passwordHash)!, created: true };
       }),
+    setPassword: (userId, passwordHash) => file.durably(() => void update.run(passwordHash, userId)),
     byId: (userId) => file.read(() => byId.get(userId)),
     byName: (userName) => file.read(() => byName.get(userName)),
   };

@@ -12,6 +12,8 @@ export interface Accounts {
    * calls at once for one name make one account.
    */
   register(userName: string, passwordHash: string | null): Promise<{ account: Account; created: boolean }>;
+  /** Takes the place of the password there was, if there was one. */
+  setPassword(userId: number, passwordHash: string): Promise<void>;
   byId(userId: number): Promise<Account | null>;
   byName(userName: string): Promise<Account | null>;
 }

@@ -11,7 +11,7 @@ const BRIEFLY = ["--trials", "1", "--seconds", "0.5", "--warm-up", "0.2"];
 
 /** What makes each scenario small. */
 const SMALL: Record<string, string[]> = {
-  start: ["--starts", "1"],
+  start: ["--starts", "1", "--idle", "0.1"],
   p2p: ["--store", "sqlite", "--window", "4", "--clients", "10"],
   "p2p-offered": ["--clients", "10", "--rate", "200"],
   "p2p-http": ["--clients", "10"],

@@ -42,6 +42,22 @@ export function accountsContract(name: string, open: () => Promise<Store>): void
       ]).toEqual([{ account, created: false }, { account, created: false }, account]);
     });
 
+    test("a new password takes the place of the old one, or of none, and of nobody else's", async () => {
+      const { accounts } = store;
+      const [one, two, three] = [
+        await accounts.register("one", "first"),
+        await accounts.register("two", null),
+        await accounts.register("three", "third"),
+      ].map(({ account }) => account);
+      await accounts.setPassword(one!.userId, "second");
+      await accounts.setPassword(two!.userId, "its first");
+      expect([
+        await accounts.byId(one!.userId),
+        await accounts.byName("two"),
+        await accounts.byName("three"),
+      ]).toEqual([{ ...one!, passwordHash: "second" }, { ...two!, passwordHash: "its first" }, three!]);
+    });
+
     test("nobody is found under an id or a name that was never given", async () => {
       const { account } = await store.accounts.register("zhangsan", null);
       expect([

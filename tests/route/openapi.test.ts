@@ -48,6 +48,7 @@ test("what CIM v2 requires is required, and nothing that is new", async () => {
   expect(Object.fromEntries(required)).toEqual({
     registerAccount: ["userName"],
     login: undefined,
+    changePassword: ["password"],
     offLine: ["userId"],
     p2pRoute: ["userId", "receiveUserId"],
     groupRoute: ["userId"],
@@ -75,6 +76,10 @@ test("answers are what the document says, to the field", async () => {
     ["fetchOfflineMsgs", await route.post("/fetchOfflineMsgs", { receiveUserId: ann.userId }, { token })],
     ["history", await route.post("/history", { peer: "all" }, { token })],
     ["account", await route.get("/account?name=bob", { token })],
+    [
+      "changePassword",
+      await route.post("/changePassword", { password: PASSWORD, oldPassword: PASSWORD }, { token }),
+    ],
     ["offLine", await route.post("/offLine", { userId: ann.userId }, { token })],
   ];
   for (const [name, answer] of made) {

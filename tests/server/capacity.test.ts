@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Capacity, maxConnections } from "../../server/capacity.ts";
+import { Capacity, roomFor } from "../../server/capacity.ts";
 
-const ROOM = { connections: 3, perAddress: 2 };
+const ROOM = { connections: 3, turnedAway: 250, perAddress: 2 };
 
 test("up to the limit newcomers come in; beyond it they are let in to be told why not", () => {
   const capacity = new Capacity(ROOM);
@@ -13,7 +13,7 @@ test("up to the limit newcomers come in; beyond it they are let in to be told wh
 });
 
 test("an address has a limit of its own, and twice that many are not even told", () => {
-  const capacity = new Capacity({ connections: 100, perAddress: 2 });
+  const capacity = new Capacity({ connections: 100, turnedAway: 250, perAddress: 2 });
   const refusals = Array.from({ length: 5 }, () => capacity.enter("10.0.0.1")).map((place) =>
     place === null ? "closed" : place.refusal,
   );
@@ -23,7 +23,7 @@ test("an address has a limit of its own, and twice that many are not even told",
 });
 
 test("loopback has no limit of its own, in any spelling", () => {
-  const capacity = new Capacity({ connections: 100, perAddress: 1 });
+  const capacity = new Capacity({ connections: 100, turnedAway: 250, perAddress: 1 });
   for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
     expect([0, 1, 2].map(() => capacity.enter(address)?.refusal)).toEqual([null, null, null]);
 });
@@ -38,7 +38,7 @@ test("who leaves makes room", () => {
 });
 
 test("it is shown as full a little before it is, and once it is closed", () => {
-  const capacity = new Capacity({ connections: 100, perAddress: 1000 });
+  const capacity = new Capacity({ connections: 100, turnedAway: 250, perAddress: 1000 });
   const shown: number[] = [];
   for (let i = 1; i <= 100; i++) {
     capacity.enter("10.0.0.1");
@@ -51,7 +51,7 @@ test("it is shown as full a little before it is, and once it is closed", () => {
 });
 
 test("far beyond the limit nobody is let in at all", () => {
-  const capacity = new Capacity({ connections: 0, perAddress: 1000 });
+  const capacity = new Capacity({ connections: 0, turnedAway: 250, perAddress: 1000 });
   const places = Array.from({ length: 251 }, () => capacity.enter("127.0.0.1"));
   expect([places.filter((place) => place !== null).length, capacity.open]).toEqual([250, 250]);
 });
@@ -65,9 +65,13 @@ test("it tells when it is empty, also when it is already", async () => {
   await emptied;
 });
 
-test("the limit leaves files for everything else, on any machine", () => {
-  expect([64, 256, 1024, 20_000, 1_000_000].map((files) => maxConnections(files))).toEqual([
-    64, 128, 524, 19_500, 999_500,
+test("the limit leaves files for everything else, and for those who are turned away, on any machine", () => {
+  expect([64, 300, 1024, 20_000, 1_000_000].map((files) => roomFor(files))).toEqual([
+    { connections: 64, turnedAway: 8 },
+    { connections: 150, turnedAway: 37 },
+    { connections: 524, turnedAway: 125 },
+    { connections: 19_500, turnedAway: 125 },
+    { connections: 999_500, turnedAway: 125 },
   ]);
-  expect(maxConnections()).toBeGreaterThan(0);
+  expect(roomFor().connections).toBeGreaterThan(0);
 });

@@ -63,7 +63,7 @@ beforeEach(() => {
   released = 0;
   sends = [];
   wheel = new Wheel({ tickMs: 250, clock: () => now });
-  capacity = new Capacity({ connections: 10, perAddress: 10 });
+  capacity = new Capacity({ connections: 10, turnedAway: 10, perAddress: 10 });
   const uplink = {
     release: () => released++,
     ack() {},

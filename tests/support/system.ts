@@ -26,6 +26,8 @@ export class Part {
     readonly env: Settings,
     /** What its /health answers once it is ready. */
     readonly health: { url: string; status: number[] }[],
+    /** Its limit of open files (`ulimit -n`). Default: that of the tests. */
+    public openFiles: number | null = null,
   ) {}
 
   get process(): RunningProcess {
@@ -35,7 +37,11 @@ export class Part {
 
   /** Resolves when it is ready. */
   async start(env: Settings = {}): Promise<void> {
-    const started = new RunningProcess(["bun", this.entry], { env: { ...this.env, ...env } });
+    const command =
+      this.openFiles === null
+        ? ["bun", this.entry]
+        : ["sh", "-c", `ulimit -n ${this.openFiles} && exec bun ${this.entry}`];
+    const started = new RunningProcess(command, { env: { ...this.env, ...env } });
     this.#process = started;
     for (const { url, status } of this.health) {
       const answered = await until(

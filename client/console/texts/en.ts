@@ -54,8 +54,11 @@ export const en: Texts = {
   },
   password: "Password: ",
   passwordAgain: "The same password again: ",
-  newPassword: "A password for the new name: ",
-  askRegister: (name) => `There is no ${name} with this password. Register ${name} as a new name? [y/N] `,
+  oldPassword: "The old password (Enter if there is none): ",
+  newPassword: "A new password: ",
+  passwordChanged: "The password is changed.",
+  needsTerminal: (flag) => `${flag} asks for it: start in a terminal.`,
+  askRegister: (name) => `There is no ${name} with this password. Register it as a new name? [y/N] `,
   yes: /^y(es)?$/i,
   connecting: (route) => `Connecting to ${route} …`,
   ready: ({ userName, userId }, route) => `You are ${userName}, userId ${userId}, at ${route}.`,
@@ -67,7 +70,7 @@ export const en: Texts = {
   refused: (to, reason) => `not sent to ${to}: ${reason}`,
   kept: (count) =>
     `${count} ${count === 1 ? "message has" : "messages have"} no receipt yet: kept, and sent at the next start.`,
-  disconnected: (reason, seconds) => `connection lost (${reason}); trying again in ${seconds} s, and so on`,
+  disconnected: (reason, seconds) => `connection lost (${reason}): next try in ${seconds} s, Enter tries now`,
   connected: "connected again",
   users: (count, prefix, more) =>
     `${more ? "more than " : ""}${count} online${prefix ? ` with a name that begins with ${prefix}` : ""}`,
@@ -126,6 +129,8 @@ function problem(problem: Problem): string {
       return `That is too short: a password has at least ${problem.min} characters.`;
     case "passwords-differ":
       return "The two passwords differ.";
+    case "old-password":
+      return "That is not the old password.";
     case "no-receiver":
       return `Nobody is named before ;; in "${problem.given}": write ${PRIVATE}`;
     case "no-text":

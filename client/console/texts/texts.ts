@@ -25,7 +25,11 @@ export interface Texts {
   };
   password: string;
   passwordAgain: string;
+  oldPassword: string;
   newPassword: string;
+  passwordChanged: string;
+  /** `flag` asks for something, and nobody is there. */
+  needsTerminal(flag: string): string;
   askRegister(name: string): string;
   yes: RegExp;
   connecting(route: string): string;

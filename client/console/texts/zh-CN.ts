@@ -77,7 +77,10 @@ export const zhCN: Texts = {
   },
   password: "密码：",
   passwordAgain: "再输入一次密码：",
-  newPassword: "为新用户设置密码：",
+  oldPassword: "原密码（没有则直接按回车）：",
+  newPassword: "新密码：",
+  passwordChanged: "密码已修改。",
+  needsTerminal: (flag) => `${flag} 需要输入密码：请在终端中启动。`,
   askRegister: (name) => `没有以此密码登录的用户 ${name}。是否注册为新用户？[y/N] `,
   yes: /^(y(es)?|是|好)$/i,
   connecting: (route) => `正在连接 ${route} …`,
@@ -89,7 +92,7 @@ export const zhCN: Texts = {
   stored: (to, place) => `已保存：${to} 不在线，下次登录时收到，${place}`,
   refused: (to, reason) => `未发给${to}：${reason}`,
   kept: (count) => `${count} 条消息尚未收到回执：已保存，下次启动时发送。`,
-  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后开始重连`,
+  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后重连，按回车立即重试`,
   connected: "已恢复连接",
   users: (count, prefix, more) =>
     `${prefix ? `用户名以 ${prefix} 开头的` : ""}在线用户${more ? "超过" : ""} ${count} 人`,
@@ -148,6 +151,8 @@ function problem(problem: Problem): string {
       return `密码太短：至少需要 ${problem.min} 个字符。`;
     case "passwords-differ":
       return "两次输入的密码不一致。";
+    case "old-password":
+      return "原密码不正确。";
     case "no-receiver":
       return `“${problem.given}”的 ;; 之前没有用户：正确写法为 ${PRIVATE}`;
     case "no-text":

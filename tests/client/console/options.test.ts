@@ -16,6 +16,7 @@ test("flags come before the environment, and that before the defaults", () => {
       device: "default",
       language: "zh-CN",
       json: true,
+      newPassword: false,
       password: "secret",
     },
     {
@@ -24,6 +25,7 @@ test("flags come before the environment, and that before the defaults", () => {
       device: "default",
       language: "en",
       json: false,
+      newPassword: false,
       password: undefined,
     },
   ]);

@@ -57,7 +57,7 @@ test("a new name is asked for its password, which is not shown, twice, and regis
   expect([lines.slice(0, 3), lines.join("\n").includes("sesame")]).toEqual([
     [
       "Password:",
-      `There is no ${me} with this password. Register ${me} as a new name? [y/N] y`,
+      `There is no ${me} with this password. Register it as a new name? [y/N] y`,
       "The same password again:",
     ],
     false,
@@ -91,9 +91,9 @@ test("a password that is mistyped, too short or not the same twice is asked for 
     ["[y/N]", "n"],
     ["Password:", "short"],
     ["[y/N]", "y"],
-    ["new name:", "open sesame"],
+    ["new password:", "open sesame"],
     ["again:", "open sesam"],
-    ["new name:", "open sesame"],
+    ["new password:", "open sesame"],
     ["again:", "open sesame"],
   ] as const;
   for (const [question, answer] of answers) {
@@ -102,18 +102,61 @@ test("a password that is mistyped, too short or not the same twice is asked for 
     await until("it goes on", () => !glass.lines.at(-1)?.trimEnd().endsWith(question));
   }
   await glass.shows("Registered");
-  const question = `There is no ${me} with this password. Register ${me} as a new name? [y/N]`;
+  const question = `There is no ${me} with this password. Register it as a new name? [y/N]`;
   expect(glass.lines.slice(0, 10)).toEqual([
     "Password:",
     `${question} n`,
     "Password:",
     `${question} y`,
     "That is too short: a password has at least 8 characters.",
-    "A password for the new name:",
+    "A new password:",
     "The same password again:",
     "The two passwords differ.",
-    "A password for the new name:",
+    "A new password:",
     "The same password again:",
+  ]);
+});
+
+test("a password is changed when one asks for that, and the next login needs the new one", async () => {
+  const me = someone();
+  const login = async (password: string, ...flags: string[]) => {
+    const { PATH, HOME } = process.env as Record<string, string>;
+    // Nothing is remembered of an earlier one.
+    const env = {
+      PATH: PATH!,
+      HOME: HOME!,
+      TERM: "xterm",
+      XDG_DATA_HOME: consoles.home,
+      CIM_PASSWORD: password,
+    };
+    const XDG_CONFIG_HOME = join(consoles.home, crypto.randomUUID());
+    const command = [process.execPath, MAIN, "--route", here.config.routeUrl, "--user", me, ...flags];
+    return new Glass(command, { ...env, XDG_CONFIG_HOME });
+  };
+  await (await here.client(me, { password: "open sesame" })).close();
+  await using glass = await login("open sesame", "--new-password");
+  const answers = [
+    ["none):", "mistyped"],
+    ["new password:", "close sesame"],
+    ["again:", "close sesame"],
+    ["none):", "open sesame"],
+    ["new password:", "close sesame"],
+    ["again:", "close sesame"],
+  ] as const;
+  for (const [question, answer] of answers) {
+    await until(`it asks ${question}`, () => glass.lines.at(-1)?.trimEnd().endsWith(question));
+    glass.type(`${answer}\r`);
+    await until("it goes on", () => !glass.lines.at(-1)?.trimEnd().endsWith(question));
+  }
+  await glass.shows("The password is changed.");
+  await glass.shows("You are");
+  glass.type(":logout\r");
+  const code = await glass.exited;
+  await using again = await login("close sesame");
+  await again.shows("You are");
+  expect([code, glass.lines.filter((line) => line.startsWith("That is not"))]).toEqual([
+    0,
+    ["That is not the old password."],
   ]);
 });
 
@@ -224,6 +267,38 @@ test("what is typed while there is no connection is kept when one quits, and sen
   await using again = start();
   expect([code, await read(bob, 3)]).toEqual([0, ["one", "two", "three"]]);
   await again.shows("accepted");
+});
+
+// By itself it waits longer and longer: so many tries would take minutes.
+test("Enter tries at once to connect again, each time it is pressed", async () => {
+  await using system = await Here.open();
+  const server = await system.server();
+  let logins = 0;
+  const counting = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/login") logins++;
+      const { method, headers } = request;
+      return fetch(`${system.config.routeUrl}${pathname}`, { method, headers, body: await request.text() });
+    },
+  });
+  const { PATH, HOME } = process.env as Record<string, string>;
+  const env = { PATH: PATH!, HOME: HOME!, TERM: "xterm", ...consoles.env, CIM_PASSWORD: "password1" };
+  const route = counting.url.origin;
+  await using glass = new Glass([process.execPath, MAIN, "--route", route, "--user", "carol"], env);
+  await glass.shows("[y/N]");
+  glass.type("y\r");
+  await glass.shows("You are");
+  await server.close();
+  await glass.shows("connection lost");
+  const before = logins;
+  await until("it tried 20 times", () => {
+    glass.type("\r");
+    return logins >= before + 20;
+  });
+  await counting.stop(true);
 });
 
 test("Ctrl-C clears the line, and pressed twice it quits", async () => {

@@ -389,6 +389,24 @@ describe("a login", () => {
   });
 });
 
+test("a password that was changed is the one that is logged in with", async () => {
+  const alice = await here.client(someone());
+  const { userName } = alice;
+  const changes = [
+    await failure(alice.changePassword("another password")),
+    await failure(alice.changePassword("another password", "password1")),
+  ];
+  await alice.close();
+  const login = (password: string) =>
+    failure(connect({ routeUrl: here.config.routeUrl, userName, password }));
+  expect([...changes, await login("password1"), await login("another password")]).toEqual([
+    "9100 oldPassword is missing: this account has one",
+    "no failure",
+    expect.stringMatching(/^9100 /),
+    "no failure",
+  ]);
+});
+
 test("what can be looked up: who is online, a name, the history", async () => {
   await using alice = await here.client(`${someone()} 张三`);
   await using bob = await here.client(someone());

@@ -1,0 +1,32 @@
+import { expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
+import { type Door, guardDoor, openFileLimit } from "../../common/open-files.ts";
+import { until } from "../support/until.ts";
+
+const FILES = 200;
+
+test.skipIf(openFileLimit() === null)(
+  "a door is shut when hardly a file is left, and opened when there is room again",
+  async () => {
+    const seen: string[] = [];
+    const door: Door = { shut: () => seen.push("shut"), open: () => seen.push("open") };
+    // As many below the limit as if the process could open no more than these.
+    const first = open();
+    const leave = guardDoor(door, { limit: first + FILES });
+    const files = Array.from({ length: FILES }, open);
+    await until("it is shut", () => seen.length === 1);
+    for (const file of [first, ...files]) closeSync(file);
+    await until("it is open", () => seen.length === 2);
+    leave();
+    expect(seen).toEqual(["shut", "open"]);
+  },
+);
+
+test("where the system tells no limit there is none to look after", () => {
+  const door: Door = { shut: () => expect.unreachable(), open: () => expect.unreachable() };
+  guardDoor(door, { limit: null })();
+});
+
+function open(): number {
+  return openSync("/dev/null", "r");
+}

@@ -1,0 +1,78 @@
+import { expect, test } from "bun:test";
+import { ADMIN_KEY, type LoggedIn, OpenRoute, PASSWORD } from "./open-route.ts";
+
+const NEW = "battery staple";
+
+function login(route: OpenRoute, userName: string, password?: string) {
+  return route.post<LoggedIn>("/login", { userName, password, device: "phone" });
+}
+
+test("with the old one an account gets a new password; the old one is worth nothing then", async () => {
+  await using route = await OpenRoute.start({ CIM_LOGIN_POLICY: "kick" });
+  const { token } = await route.online("alice");
+  const change = (body: object) => route.post("/changePassword", { password: NEW, ...body }, { token });
+  const answers = [
+    await change({}),
+    await change({ oldPassword: "not hers at all" }),
+    await change({ password: "short", oldPassword: PASSWORD }),
+    await change({ oldPassword: PASSWORD }),
+    await login(route, "alice", PASSWORD),
+    await login(route, "alice", NEW),
+    // Her session went on meanwhile.
+    await route.post("/history", { peer: "all" }, { token }),
+  ];
+  expect(answers.map(({ code, message }) => `${code} ${message}`)).toEqual([
+    "9100 oldPassword is missing: this account has one",
+    "9100 oldPassword is not this account's password",
+    "3000 password: 5 characters, want at least 8",
+    "9000 Success",
+    "9100 Account and credentials do not match",
+    "9000 Success",
+    "9000 Success",
+  ]);
+});
+
+test("an account that was made without one gets its first, and needs it from then on", async () => {
+  await using route = await OpenRoute.start({ CIM_AUTH: "open", CIM_LOGIN_POLICY: "kick" });
+  const { userId } = await route.register("zoe", null);
+  const { token } = (await login(route, "zoe")).dataBody;
+  const answers = [
+    await route.post("/changePassword", { userId, password: NEW }),
+    await route.post("/changePassword", { password: NEW }, { token }),
+    await login(route, "zoe"),
+    await login(route, "zoe", NEW),
+  ];
+  expect(answers.map(({ code }) => code)).toEqual(["9110", "9000", "9100", "9000"]);
+});
+
+test("only one's own, but for an API key, which needs no old one and names whose", async () => {
+  await using route = await OpenRoute.start({ CIM_ADMIN_KEY: ADMIN_KEY });
+  const { token } = await route.online("eve");
+  const { userId } = await route.register("bob");
+  const body = { userId, password: NEW, oldPassword: PASSWORD };
+  const answers = [
+    await route.post("/changePassword", body),
+    await route.post("/changePassword", body, { token }),
+    await route.post("/changePassword", { password: NEW }, { token: ADMIN_KEY }),
+    await route.post("/changePassword", { userId: userId + 100, password: NEW }, { token: ADMIN_KEY }),
+    await login(route, "bob", NEW),
+    await route.post("/changePassword", { userId, password: NEW }, { token: ADMIN_KEY }),
+    await login(route, "bob", NEW),
+  ];
+  expect(answers.map(({ code }) => code)).toEqual(["9110", "9120", "3000", "9100", "9100", "9000", "9000"]);
+});
+
+test("guessing the old one is slowed as at a login, and none is ever quoted", async () => {
+  await using route = await OpenRoute.start({ CIM_MAX_FAILED_LOGINS: "2" });
+  const { token } = await route.online("alice");
+  const guess = (oldPassword: unknown) =>
+    route.post("/changePassword", { password: NEW, oldPassword }, { token });
+  const answers = [
+    await guess("guess 1"),
+    await guess("guess 2"),
+    await guess(PASSWORD),
+    await guess(["s3cret"]),
+  ];
+  expect(answers.map(({ code }) => code)).toEqual(["9100", "9100", "6000", "3000"]);
+  expect(answers.map(({ message }) => /guess|s3cret/.test(message))).not.toContain(true);
+});

@@ -6,14 +6,16 @@ import type { SqliteFile } from "./sqlite-file.ts";
 /** Rows that `trim` looks at before it lets others have their turn. */
 const TRIM_SLICE = 500;
 
+const NOWHERE = { id: 0, head: 0 };
+
 interface SlotKey {
   userId: number;
   slot: string;
 }
 
 export function sqliteCursors(file: SqliteFile): Cursors {
-  const conversation = file.prepare<{ id: number; head: number }, [string]>(
-    "SELECT id, head FROM conversations WHERE name = ?",
+  const conversation = file.prepare<{ id: number; head: number; settled: number }, [string]>(
+    "SELECT id, head, settled FROM conversations WHERE name = ?",
   );
   const slot = file.prepare<{ everyone: number | null }, [number, string]>(
     "SELECT everyone FROM slots WHERE user_id = ? AND slot = ?",
@@ -40,22 +42,32 @@ export function sqliteCursors(file: SqliteFile): Cursors {
   const cursor = file.prepare<{ seq: number }, [number, string, number]>(
     "SELECT seq FROM cursors WHERE user_id = ? AND slot = ? AND conversation = ?",
   );
-  const unreadOfAll = file.prepare<Unread, [number, string, string]>(
-    `SELECT c.name AS conversation, s.everyone AS cursor, c.head FROM slots s JOIN conversations c ON c.name = '${ALL}'
-     WHERE s.user_id = ? AND s.slot = ? AND c.name > ? AND (c.head > c.settled OR EXISTS (
-       SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > s.everyone)) AND c.head > s.everyone`,
+  const kept = file.prepare<unknown, [number, number]>(
+    "SELECT 1 FROM messages WHERE conversation = ? AND seq > ? LIMIT 1",
   );
+  // In the order of the index, by name. With ORDER BY, a join, or a bare parameter as limit SQLite compiles the statement anew at
+  // each call: 40 µs instead of 2.
   const [unreadAsLow, unreadAsHigh] = (["low", "high"] as const).map((member) =>
     file.prepare<Unread, [number, string, string, number]>(
-      `SELECT c.name AS conversation, coalesce(k.seq, 0) AS cursor, c.head FROM conversations c
-       LEFT JOIN cursors k ON k.user_id = ?1 AND k.slot = ?2 AND k.conversation = c.id
-       WHERE c.${member} = ?1 AND c.name > ?3 AND c.head > coalesce(k.seq, 0) AND (c.head > c.settled OR EXISTS (
-         SELECT 1 FROM messages m WHERE m.conversation = c.id AND m.seq > coalesce(k.seq, 0)))
-       ORDER BY c.name LIMIT ?4`,
+      `SELECT conversation, cursor, head FROM (
+         SELECT c.id, c.name AS conversation, c.head, c.settled, coalesce((
+           SELECT k.seq FROM cursors k WHERE k.user_id = ?1 AND k.slot = ?2 AND k.conversation = c.id), 0) AS cursor
+         FROM conversations c INDEXED BY conversations_${member} WHERE c.${member} = ?1 AND c.name > ?3) AS u
+       WHERE u.head > u.cursor AND (u.head > u.settled OR EXISTS (
+         SELECT 1 FROM messages m WHERE m.conversation = u.id AND m.seq > u.cursor))
+       LIMIT cast(?4 AS INTEGER)`,
     ),
   );
   const trimCursors = prepareTrimCursors(file);
   const trimSlots = prepareTrimSlots(file);
+
+  function unreadOfAll(userId: number, name: string, from: string): Unread[] {
+    const cursor = slot.get(userId, name)?.everyone ?? null;
+    const all = conversation.get(ALL);
+    if (cursor === null || all === null || from >= ALL || all.head <= cursor) return [];
+    const isKept = all.head > all.settled || kept.get(all.id, cursor) !== null;
+    return isKept ? [{ conversation: ALL, cursor, head: all.head }] : [];
+  }
 
   return {
     join: (userId, name) =>
@@ -72,7 +84,7 @@ export function sqliteCursors(file: SqliteFile): Cursors {
       const now = Date.now();
       await file.write(() => {
         for (const { userId, slot, conversation: name, seq } of acks) {
-          const { id, head } = conversation.get(name) ?? { id: 0, head: 0 };
+          const { id, head } = conversation.get(name) ?? NOWHERE;
           if (seq <= 0 || seq > head) continue;
           if (name === ALL) ackAll.run(seq, now, userId, slot);
           else for (const follower of new Set([slot, ""])) ack.run(userId, follower, id, seq);
@@ -86,7 +98,7 @@ export function sqliteCursors(file: SqliteFile): Cursors {
       }),
     unread: (userId, name, from, limit) =>
       file.read(() => {
-        const found = unreadOfAll.all(userId, name, from);
+        const found = unreadOfAll(userId, name, from);
         found.push(...unreadAsLow!.all(userId, name, from, limit));
         found.push(...unreadAsHigh!.all(userId, name, from, limit));
         return found.sort((a, b) => (a.conversation < b.conversation ? -1 : 1)).slice(0, limit);

@@ -168,8 +168,11 @@ export class Chat {
 
   /** A person types on meanwhile; a script's next line waits for the whole answer. */
   async #ask(question: string): Promise<void> {
+    const { screen, ai } = this.#options;
+    // Some models think for long.
+    if (screen.interactive && ai) this.#show({ type: "asked", model: ai.model });
     const asked = this.#ai.ask(question);
-    if (!this.#options.screen.interactive) return asked;
+    if (!screen.interactive) return asked;
     void asked.catch((error) => this.#complain(error));
   }
 

@@ -54,4 +54,6 @@ function help(): string {
   ].join("\n");
 }
 
+// An exit in order removes what lies about.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 await attempt(() => main(process.argv.slice(2)));

@@ -238,22 +238,29 @@ export async function startFloor(
 
 /** What several crowds counted, as one; of times the worst, since percentiles of parts cannot be joined. */
 export function together(all: readonly Counted[]): Counted {
-  return all.reduce((a, b) => ({
-    ...a,
-    ...sums(a, b),
-    beganNs: Math.min(a.beganNs, b.beganNs),
-    lastInNs: Math.max(a.lastInNs, b.lastInNs),
-    lastNs: Math.max(a.lastNs, b.lastNs),
-    firstNs: Math.min(a.firstNs || b.firstNs, b.firstNs || a.firstNs),
-    delivery: worst(a.delivery, b.delivery),
-    ping: worst(a.ping, b.ping),
-    late: worst(a.late, b.late),
-    receipt: worst(a.receipt, b.receipt),
-    login: worst(a.login, b.login),
-    away: worst(a.away, b.away),
-  }));
+  const sums = SUMMED.map((name) => [name, all.reduce((sum, one) => sum + one[name], 0)]);
+  const times = TIMES.map((name) => [name, worst(all.map((one) => one[name]))]);
+  const firsts = all.map(({ firstNs }) => firstNs).filter((ns) => ns > 0);
+  return {
+    ...all[0]!,
+    ...Object.fromEntries([...sums, ...times]),
+    beganNs: Math.min(...all.map(({ beganNs }) => beganNs)),
+    lastInNs: Math.max(...all.map(({ lastInNs }) => lastInNs)),
+    firstNs: Math.min(...firsts),
+    lastNs: Math.max(...all.map(({ lastNs }) => lastNs)),
+  };
 }
 
+function worst(all: readonly Times[]): Times {
+  return {
+    count: all.reduce((sum, { count }) => sum + count, 0),
+    p50Ms: Math.max(...all.map(({ p50Ms }) => p50Ms)),
+    p99Ms: Math.max(...all.map(({ p99Ms }) => p99Ms)),
+    maxMs: Math.max(...all.map(({ maxMs }) => maxMs)),
+  };
+}
+
+const TIMES = ["delivery", "ping", "late", "receipt", "login", "away"] as const;
 const SUMMED = [
   "connected",
   "in",
@@ -271,16 +278,3 @@ const SUMMED = [
   "blocked",
   "processorSeconds",
 ] as const;
-
-function sums(a: Counted, b: Counted): Partial<Counted> {
-  return Object.fromEntries(SUMMED.map((name) => [name, a[name] + b[name]]));
-}
-
-function worst(a: Times, b: Times): Times {
-  return {
-    count: a.count + b.count,
-    p50Ms: Math.max(a.p50Ms, b.p50Ms),
-    p99Ms: Math.max(a.p99Ms, b.p99Ms),
-    maxMs: Math.max(a.maxMs, b.maxMs),
-  };
-}

@@ -15,13 +15,12 @@ async function main([name, ...args]: string[]): Promise<void> {
   for (const scenario of wanted) await attempt(() => measure(scenario, new Options(scenario, args)));
 }
 
-/** What one scenario lacks is said in a line, and ends with 1, but does not keep the others from being run. */
+/** What one scenario lacks or breaks ends with 1, but does not keep the others from being run. */
 async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof BenchError)) throw error;
-    console.error(`bench: ${error.message}`);
+    console.error(error instanceof BenchError ? `bench: ${error.message}` : error);
     process.exitCode = 1;
   }
 }
@@ -54,4 +53,6 @@ function help(): string {
   ].join("\n");
 }
 
+// An exit in order removes what lies about.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 await attempt(() => main(process.argv.slice(2)));

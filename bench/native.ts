@@ -33,8 +33,14 @@ export function compile(name: string): string {
   return program;
 }
 
+/** Removes what was compiled. Called at the end of the process, and by tests, whose runner has no such end. */
+export function removeCompiled(): void {
+  compiled.clear();
+  if (directory !== null) rmSync(directory, { recursive: true, force: true });
+  directory = null;
+}
+
 function temporary(): string {
-  const made = mkdtempSync(join(tmpdir(), "cim-bench-native-"));
-  process.once("exit", () => rmSync(made, { recursive: true }));
-  return made;
+  process.once("exit", removeCompiled);
+  return mkdtempSync(join(tmpdir(), "cim-bench-native-"));
 }

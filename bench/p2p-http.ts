@@ -30,5 +30,5 @@ export const p2pHttp: Scenario = {
         };
       }),
     ),
-  plots: [{ title: "Stored, acknowledged and delivered", measurements: ["stored and delivered"] }],
+  plots: [{ title: "Stored, acknowledged and delivered", measurements: ["stored and delivered"], log: true }],
 };

@@ -33,7 +33,7 @@ export const p2pOffered: Scenario = {
       }),
     ),
   plots: [
-    { title: "From due to receipt", measurements: ["receipt p50", "receipt p99"] },
-    { title: "From due to delivery", measurements: ["delivery p50", "delivery p99"] },
+    { title: "From due to receipt", measurements: ["receipt p50", "receipt p99"], log: true },
+    { title: "From due to delivery", measurements: ["delivery p50", "delivery p99"], log: true },
   ],
 };

@@ -21,7 +21,7 @@ export const p2p: Scenario = {
       .numbers("window")
       .flatMap((window) => storesOf(options).map((store) => caseOf(options, store, window))),
   plots: [
-    { title: "Stored, acknowledged and delivered", measurements: ["stored and delivered"] },
+    { title: "Stored, acknowledged and delivered", measurements: ["stored and delivered"], log: true },
     {
       title: "Processor time of a message, by part",
       measurements: ["route: processor", "server: processor", "redis: processor", "load: processor"],

@@ -14,7 +14,7 @@ const HEAD = `# Benchmarks
 
 Made by \`bun run bench:docs\` from the reports in [bench/results](../${RESULTS}), which hold every trial. Every number
 comes from one command, which stands beside it; a number is the median of its trials, with the least and the greatest
-behind it.
+behind it. In a plot, a bar is a median and a tick a trial.
 
 - The real processes run, on one machine with the load generator and with what keeps the data. The warm-up does not
   count. The trials of all cases are made in turns, so that what else the machine does hits all of them.

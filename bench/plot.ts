@@ -49,12 +49,11 @@ export function draw(plot: Plot, cases: readonly CaseReport[]): string | null {
   if (groups.length === 0) return null;
   const all = groups.flatMap(({ bars }) => bars);
   const legend = drawLegend(labelsOf(plot, all));
-  const [step, end] = scale(Math.max(...all.flatMap(({ measurement }) => measurement.trials)));
-  const x = (value: number) => LEFT + (value / end) * (WIDTH - LEFT - RIGHT);
+  const { ticks, place } = (plot.log ? logarithmic : linear)(all.flatMap((bar) => bar.measurement.trials));
+  const x = (value: number) => LEFT + Math.max(0, place(value)) * (WIDTH - LEFT - RIGHT);
   const first = LEGEND_TOP + legend.rows * LEGEND_ROW + GAP;
   const bottom = first + groups.length * GAP + all.length * BAR;
-  const parts: string[] = [];
-  for (let value = 0; value <= end * 1.001; value += step) parts.push(tick(x(value), value, first, bottom));
+  const parts = ticks.map((value) => tick(x(value), value, first, bottom));
   let y = first;
   for (const { name, bars } of groups) {
     parts.push(text(LEFT - 8, y + (bars.length * BAR) / 2 + 4, name, "end"));
@@ -148,12 +147,35 @@ function escaped(words: string): string {
   return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** A step of 1, 2 or 5 times a power of ten, and the end of the axis: few steps that reach `largest`. */
-function scale(largest: number): [step: number, top: number] {
-  const rough = Math.max(largest, Number.MIN_VALUE) / TICKS;
+interface Axis {
+  ticks: number[];
+  /** Where on the axis a value is: 0 at its beginning, 1 at its end. */
+  place: (value: number) => number;
+}
+
+/** From 0, in few steps of 1, 2 or 5 times a power of ten. */
+function linear(values: number[]): Axis {
+  const largest = Math.max(...values) || 1;
+  const rough = largest / TICKS;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough)!;
-  return [step, Math.ceil(largest / step) * step];
+  const steps = Math.ceil(largest / step);
+  return {
+    ticks: Array.from({ length: steps + 1 }, (_, i) => Number((i * step).toPrecision(6))),
+    place: (value) => value / (steps * step),
+  };
+}
+
+/** From the power of ten below the least value above 0 to the one above the largest. */
+function logarithmic(values: number[]): Axis {
+  const positive = values.filter((value) => value > 0);
+  if (positive.length === 0) return linear(values);
+  const low = Math.floor(Math.log10(Math.min(...positive)));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...positive))));
+  return {
+    ticks: Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i)),
+    place: (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low),
+  };
 }
 
 /** As a person reads it: thousands apart, three digits below. */

@@ -68,6 +68,12 @@ export class Meter<P extends string> {
 export class Processes {
   readonly data = mkdtempSync(join(tmpdir(), "cim-bench-"));
   readonly #children: Bun.Subprocess[] = [];
+  readonly #remove = () => rmSync(this.data, { recursive: true, force: true });
+
+  constructor() {
+    // For a run that is broken off; `bun --no-orphans` ends the processes then.
+    process.once("exit", this.#remove);
+  }
 
   /** Has a child that another started end with the others. */
   adopt(child: Bun.Subprocess): void {
@@ -106,7 +112,8 @@ export class Processes {
       await child.exited;
       clearTimeout(late);
     }
-    rmSync(this.data, { recursive: true });
+    process.off("exit", this.#remove);
+    this.#remove();
   }
 }
 

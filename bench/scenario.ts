@@ -56,6 +56,8 @@ export interface Plot {
   measurements: string[];
   /** Only cases whose name contains this. */
   cases?: string;
+  /** An axis of powers of ten, where some values are many times as high as others. */
+  log?: boolean;
 }
 
 /** What ends a run with one line: a program that is not there, a flag that cannot be used. */

@@ -26,7 +26,7 @@ export class HttpDoor implements Door {
   }
 
   open(): void {
-    this.#servers = this.#listen(this.port);
+    if (this.#servers.length === 0) this.#servers = this.#listen(this.port);
   }
 
   /** What is under way may end in this time; connections that are only kept alive would not. */

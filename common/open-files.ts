@@ -20,6 +20,7 @@ export function openFileLimit(): number | null {
 export interface Door {
   /** Refuses them; who is inside stays. */
   shut(): void;
+  /** Lets them in again. One that throws is called again later. */
   open(): void;
 }
 
@@ -45,9 +46,13 @@ export function guardDoor(door: Door, { log, limit = openFileLimit() }: GuardOpt
       log?.warn({ limit }, "almost no open files are left: newcomers are refused (ulimit -n)");
       door.shut();
     } else if (isShut && hasRoom(2 * spare)) {
-      door.open();
-      isShut = false;
-      log?.info({ limit }, "there is room for newcomers again");
+      try {
+        door.open();
+        isShut = false;
+        log?.info({ limit }, "there is room for newcomers again");
+      } catch (error) {
+        log?.error({ error: String(error) }, "cannot listen again, trying on");
+      }
     }
   }, CHECK_EVERY_MS);
   timer.unref();

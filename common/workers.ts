@@ -76,20 +76,20 @@ class Worker {
     const { word, ended } = this.#spawn();
     const said = await Promise.race([word, ended]);
     if (typeof said === "string" || "refused" in said) {
-      const why = typeof said === "string" ? `${said} before it was ready` : said.refused;
+      const why = typeof said === "string" ? `it ${said} before it was ready` : said.refused;
       throw new ConfigError(`worker ${this.#number} of ${this.#crew.count}: ${why}`);
     }
     void this.#keep(ended, performance.now());
     return said.ready;
   }
 
-  /** Drains it, and answers its exit code. */
+  /** Drains it if it runs, and answers its exit code then, else 0. */
   async stop(): Promise<number> {
     this.#isStopping = true;
     this.#stopping.resolve();
     const running = this.#process;
-    if (running === null) return 0;
-    if (running.exitCode === null && running.signalCode === null) running.send(STOP);
+    if (running === null || hasEnded(running)) return 0;
+    running.send(STOP);
     const timer = setTimeout(() => {
       this.#crew.log.error({ worker: this.#number, afterMs: STOP_MS }, "a worker does not end: it is killed");
       this.kill();
@@ -124,21 +124,33 @@ class Worker {
     }
   }
 
+  /** What it says once it is ready or cannot start, and how it ended. */
   #spawn(): { word: Promise<Word>; ended: Promise<string> } {
-    const { promise: word, resolve } = Promise.withResolvers<Word>();
+    const word = Promise.withResolvers<Word>();
+    // Its last word may be read after its end was noticed.
+    const unplugged = Promise.withResolvers<void>();
     const program = Bun.isStandaloneExecutable ? [] : [...process.execArgv, Bun.main];
     const command = [process.execPath, ...program, ...this.#crew.words, "--worker", String(this.#number)];
-    const running = Bun.spawn(command, {
-      env: this.#crew.environment(this.#number),
-      stdio: ["ignore", "inherit", "inherit"],
-      ipc: (message) => resolve(message as Word),
-    });
-    this.#process = running;
-    const ended = running.exited.then((code) =>
-      running.signalCode === null ? `ended with ${code}` : `ended by ${running.signalCode}`,
-    );
-    return { word, ended };
+    try {
+      const running = Bun.spawn(command, {
+        env: this.#crew.environment(this.#number),
+        stdio: ["ignore", "inherit", "inherit"],
+        ipc: (message) => word.resolve(message as Word),
+        onDisconnect: () => unplugged.resolve(),
+      });
+      this.#process = running;
+      const ended = Promise.all([running.exited, unplugged.promise]).then(([code]) =>
+        running.signalCode === null ? `ended with ${code}` : `was ended by ${running.signalCode}`,
+      );
+      return { word: word.promise, ended };
+    } catch (error) {
+      return { word: word.promise, ended: Promise.resolve(`cannot be run: ${(error as Error).message}`) };
+    }
   }
+}
+
+function hasEnded({ exitCode, signalCode }: Subprocess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** Line by line what each worker says, and once what all say. */

@@ -65,11 +65,11 @@ export function listen(config: Settings, handlers: Handlers): Listening {
     const leave = guardDoor(
       {
         shut() {
-          for (const socket of sockets) socket.stop();
+          for (const socket of sockets.splice(0)) socket.stop();
           web.shut();
         },
         open() {
-          if (accepting) sockets = tcp(port, true);
+          if (accepting && sockets.length === 0) sockets = tcp(port, true);
           web.open();
         },
       },

@@ -85,10 +85,45 @@ function adopt(connection: Connection, frame: Frame, parts: Parts): void {
   });
 }
 
+/** A welcome for session ids of one length, and where the id stands in it. */
+interface Template {
+  frame: Uint8Array;
+  at: number;
+}
+
+const templates = new Map<string, Template>();
+const MAX_TEMPLATES = 100;
+const encoder = new TextEncoder();
+
+/** Encoded once for ids of the same length, which all are: of a crowd's logins it would be the costliest part. */
 function welcome(sessionId: string, heartbeatMs: number): Uint8Array {
+  const id = encoder.encode(sessionId);
+  const key = `${id.length} ${heartbeatMs}`;
+  let template = templates.get(key);
+  if (!template) {
+    template = makeTemplate(id.length, heartbeatMs);
+    if (templates.size >= MAX_TEMPLATES) templates.clear();
+    templates.set(key, template);
+  }
+  const frame = template.frame.slice();
+  frame.set(id, template.at);
+  return frame;
+}
+
+function makeTemplate(idBytes: number, heartbeatMs: number): Template {
   const limits = { maxFrameBytes: MAX_FRAME_BYTES, maxContentBytes: MAX_CONTENT_BYTES };
-  return encodeFrame({
-    cmd: Command.CONTROL,
-    body: { case: "welcome", value: { sessionId, heartbeatMs, ...limits } },
-  });
+  const frameFor = (sessionId: string) =>
+    encodeFrame({
+      cmd: Command.CONTROL,
+      body: { case: "welcome", value: { sessionId, heartbeatMs, ...limits } },
+    });
+  const [frame, other] = [frameFor("a".repeat(idBytes)), frameFor("b".repeat(idBytes))];
+  // Where they differ; an id of no bytes stands nowhere.
+  return {
+    frame,
+    at: Math.max(
+      0,
+      frame.findIndex((byte, i) => byte !== other[i]),
+    ),
+  };
 }

@@ -1,7 +1,6 @@
 /** A person, or a script, at a client that is connected: lines in, events out. */
-import { parseConversation, peerOf } from "../../proto/conversation.ts";
 import { CimError } from "../../proto/status.ts";
-import type { Client, Closed, Message } from "../sdk/client.ts";
+import type { Client, Closed } from "../sdk/client.ts";
 import { Ai } from "./ai.ts";
 import { COMMANDS, type Context, isCommand } from "./commands.ts";
 import { complete, peopleStartingWith } from "./completion.ts";
@@ -9,6 +8,7 @@ import { Delays } from "./delays.ts";
 import type { Delayed, Event, Info, Said } from "./events.ts";
 import type { History } from "./history.ts";
 import { parseLine } from "./line.ts";
+import { Listening } from "./listening.ts";
 import type { ModelOptions } from "./model.ts";
 import { People } from "./people.ts";
 import { Post } from "./post.ts";
@@ -54,21 +54,22 @@ export class Chat {
   readonly #context: Context;
   readonly #end = Promise.withResolvers<Closed | null>();
   readonly #ai: Ai;
-  #connected = true;
+  readonly #listening: Listening;
   #hasQuit = false;
   /** Lines that were not understood, or could not be done. */
   #mistakes = 0;
 
   constructor(options: ChatOptions) {
     this.#options = options;
-    const { client, history } = options;
+    const { client, history, remember } = options;
     const show = (event: Event) => options.screen.show(event);
     const people = new People(() => history.people());
+    const keep = (said: Said) => this.#trying(() => history.add(said));
     const post = new Post({
       client,
       people,
       show,
-      keep: (said) => this.#keep(said),
+      keep,
       postpone: (unsent) => this.#postpone(unsent),
     });
     const delays = new Delays(options.delaysFile, {
@@ -76,6 +77,13 @@ export class Chat {
       failed: (error) => this.#complain(error),
     });
     this.#ai = new Ai(options.ai, show);
+    this.#listening = new Listening({
+      client,
+      people,
+      show,
+      keep,
+      remember: (token) => this.#trying(() => remember(token)),
+    });
     this.#people = people;
     this.#post = post;
     this.#delays = delays;
@@ -98,15 +106,22 @@ export class Chat {
     const { client, signal } = this.#options;
     const failed = (bug: unknown) => this.#end.reject(bug);
     signal.addEventListener("abort", () => this.#end.resolve(null));
-    this.#readMessages().catch(failed);
-    this.#watchStatus().catch(failed);
+    this.#listening.run().catch(failed);
     this.#readLines().then(() => this.#end.resolve(null), failed);
     void client.closed.then((closed) => this.#end.resolve(closed));
-    const closed = await this.#end.promise.finally(() => this.#leave());
+    const closed = await this.#ended();
     return {
       closed: closed?.reason === "closed" ? null : closed,
       failures: this.#mistakes + this.#post.refused,
     };
+  }
+
+  async #ended(): Promise<Closed | null> {
+    try {
+      return await this.#end.promise;
+    } finally {
+      await this.#leave();
+    }
   }
 
   async #leave(): Promise<void> {
@@ -143,7 +158,7 @@ export class Chat {
     };
     for await (const line of screen.lines(typing)) {
       // Whoever types, if it is only Enter, does not want to wait for the next try.
-      if (screen.interactive && !this.#connected) this.#options.client.hurry();
+      if (screen.interactive && !this.#listening.connected) this.#options.client.hurry();
       await this.#take(line);
       if (this.#hasQuit) return;
       if (screen.interactive) this.#prompt();
@@ -168,8 +183,11 @@ export class Chat {
 
   /** A person types on meanwhile; a script's next line waits for the whole answer. */
   async #ask(question: string): Promise<void> {
+    const { screen, ai } = this.#options;
+    // Some models think for long.
+    if (screen.interactive && ai) this.#show({ type: "asked", model: ai.model });
     const asked = this.#ai.ask(question);
-    if (!this.#options.screen.interactive) return asked;
+    if (!screen.interactive) return asked;
     void asked.catch((error) => this.#complain(error));
   }
 
@@ -184,67 +202,13 @@ export class Chat {
     this.#complain(new Mistake({ what: "unknown-command", name }));
   }
 
-  async #readMessages(): Promise<void> {
-    for await (const message of this.#options.client.messages) {
-      this.#people.learn(message.sender);
-      const said = this.#said(message);
-      this.#keep(said);
-      this.#show({ type: "message", ...said });
-    }
-  }
-
-  #said({ conversation, seq, messageId, sender, at, text, data, own }: Message): Said {
-    const parsed = parseConversation(conversation);
-    const to = own && parsed.kind === "p2p" && this.#people.withId(peerOf(parsed, sender.userId)!);
-    const content = text === undefined ? { data: data?.toBase64() ?? "" } : { text };
-    return {
-      conversation,
-      seq,
-      messageId,
-      from: sender,
-      ...(to && { to }),
-      at: at.getTime(),
-      own,
-      ...content,
-    };
-  }
-
-  /** What cannot be kept is shown all the same. */
-  #keep(said: Said): void {
+  /** What cannot be kept is shown, and goes on, all the same. */
+  #trying(keep: () => void): void {
     try {
-      this.#options.history.add(said);
+      keep();
     } catch (error) {
       this.#complain(error);
     }
-  }
-
-  async #watchStatus(): Promise<void> {
-    const { client } = this.#options;
-    this.#remember(client.token);
-    for await (const status of client.status) {
-      if (status.type === "token") this.#remember(status.token);
-      else if (status.type === "waiting") this.#disconnected(status);
-      else if (status.state === "Ready") this.#reconnected();
-    }
-  }
-
-  #remember(token: string): void {
-    try {
-      this.#options.remember(token);
-    } catch (error) {
-      this.#complain(error);
-    }
-  }
-
-  // Once for each outage, however many tries it takes.
-  #disconnected({ reason, text, delayMs }: { reason: string; text: string; delayMs: number }): void {
-    if (this.#connected) this.#show({ type: "disconnected", reason, text, delayMs });
-    this.#connected = false;
-  }
-
-  #reconnected(): void {
-    if (!this.#connected) this.#show({ type: "connected" });
-    this.#connected = true;
   }
 
   async #logOut(): Promise<void> {

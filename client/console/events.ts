@@ -61,6 +61,8 @@ export type Event =
   | { type: "users"; users: Person[]; prefix: string; more: boolean }
   | { type: "found"; keyword: string; total: number; said: Said[] }
   | { type: "ai"; on: boolean }
+  /** Told only to a person: a model has a question, whose answer may take a while. */
+  | { type: "asked"; model: string }
   /** `continued`: a further line of an answer that comes in several. */
   | { type: "answer"; text: string; continued?: boolean }
   /** The answer that was under way was called off. */

@@ -70,6 +70,8 @@ export class Renderer {
       }
       case "ai":
         return this.#style("green", event.on ? texts.aiOn : texts.aiOff);
+      case "asked":
+        return this.#style("dim", `  … ${texts.asked(event.model)}`);
       case "answer":
         return `${event.continued ? "   " : `${this.#style("cyan", "AI")}:`} ${harmless(event.text)}`;
       case "stopped":

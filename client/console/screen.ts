@@ -96,6 +96,8 @@ class Terminal implements Screen {
   readonly #renderer: Renderer;
   readonly #receipts = new Receipts((one) => this.#print(this.#renderer.render(one)));
   #input: (Interface & { prevRows?: number }) | null = null;
+  /** The cursor stands behind a prompt, not on a new line. */
+  #prompted = false;
   #interruptedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ScreenOptions) {
@@ -150,8 +152,11 @@ class Terminal implements Screen {
     input.on("SIGINT", () => interrupt() || this.#interrupted(input));
     input.on("line", () => {
       this.#interruptedAt = Number.NEGATIVE_INFINITY;
+      this.#prompted = false;
     });
-    input.on("close", () => stdout.write("\n"));
+    input.on("close", () => {
+      if (this.#prompted) stdout.write("\n");
+    });
     this.prompt("> ");
     return input;
   }
@@ -159,6 +164,7 @@ class Terminal implements Screen {
   prompt(text: string): void {
     this.#input?.setPrompt(text);
     this.#input?.prompt(true);
+    this.#prompted = true;
   }
 
   close(): void {
@@ -182,6 +188,7 @@ class Terminal implements Screen {
     // How many rows the input took before: it starts on a new one.
     input.prevRows = 0;
     input.prompt(true);
+    this.#prompted = true;
   }
 
   #interrupted(input: Interface): void {

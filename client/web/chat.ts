@@ -1,6 +1,6 @@
 /** The chat behind the page: who is signed in, and how it stands with the connection. Knows no DOM. */
 import { backoffMs } from "../../common/backoff.ts";
-import type { CimError } from "../../proto/status.ts";
+import { CimError } from "../../proto/status.ts";
 import { type Client, connect } from "../sdk/client.ts";
 import type { Closed, ConnectOptions, Status, User } from "../sdk/types.ts";
 import { Conversations } from "./conversations.ts";
@@ -111,6 +111,13 @@ export class Chat {
     this.over = null;
     memory.remember({ userId, userName: client.userName, token, device }, forLong);
     changed();
+  }
+
+  /** @throws CimError ACCOUNT_MISMATCH when the old one is not right */
+  async changePassword(password: string, oldPassword: string): Promise<void> {
+    const client = this.#client;
+    if (!client) throw new CimError("FALLBACK");
+    await client.changePassword(password, oldPassword || undefined);
   }
 
   /** Logs out, here and at the route, and forgets what this browser knew of the account. */

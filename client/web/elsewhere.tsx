@@ -20,7 +20,7 @@ export function Elsewhere() {
   return (
     <dialog
       ref={dialog}
-      class="card elsewhere"
+      class="card modal"
       aria-labelledby="elsewhere-title"
       onCancel={(event) => event.preventDefault()}
     >

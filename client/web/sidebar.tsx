@@ -5,6 +5,7 @@ import { Avatar } from "./avatar.tsx";
 import { DownloadLink } from "./download-link.tsx";
 import { brief, nameOf } from "./format.ts";
 import { Icon } from "./icons.tsx";
+import { PasswordDialog } from "./password-dialog.tsx";
 import { SettingsButtons } from "./settings-buttons.tsx";
 import type { Thread } from "./thread.ts";
 import { useUi } from "./ui.ts";
@@ -15,6 +16,7 @@ const TYPING_MS = 250;
 export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
   const { chat, texts } = useUi();
   const [words, setWords] = useState("");
+  const [changing, setChanging] = useState(false);
   const found = useFound(words);
   useRefresh();
 
@@ -72,7 +74,13 @@ export function Sidebar({ onPick }: { onPick: (thread: Thread) => void }) {
           </button>
         )}
       </div>
-      <DownloadLink newTab />
+      <footer class="foot">
+        <button type="button" class="quiet" onClick={() => setChanging(true)}>
+          {texts.changePassword}
+        </button>
+        <DownloadLink newTab />
+      </footer>
+      {changing && <PasswordDialog onClose={() => setChanging(false)} />}
     </nav>
   );
 }

@@ -2,12 +2,12 @@
 import { useState } from "preact/hooks";
 import type { CimError } from "../../proto/status.ts";
 import { DownloadLink } from "./download-link.tsx";
+import { MIN_PASSWORD_LENGTH } from "./password-dialog.tsx";
 import { SettingsButtons } from "./settings-buttons.tsx";
 import type { Texts } from "./texts/texts.ts";
 import { useUi } from "./ui.ts";
 
 const MAX_NAME_LENGTH = 64;
-const MIN_PASSWORD_LENGTH = 8;
 
 export function SignIn() {
   const { chat, texts } = useUi();
@@ -41,7 +41,7 @@ export function SignIn() {
 
   return (
     <main class="sign-in">
-      <form class="card" onSubmit={(event) => void submit(event)} noValidate aria-busy={busy}>
+      <form class="card fields" onSubmit={(event) => void submit(event)} noValidate aria-busy={busy}>
         <img src="icon.svg" alt="" width="56" height="56" />
         <h1>CIM</h1>
         <p class="dim">{texts.tagline}</p>

@@ -1,9 +1,11 @@
 /** The load generator notices what a bare server does wrong. */
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { drive, type Load } from "../../bench/load.ts";
+import { removeCompiled } from "../../bench/native.ts";
 import { Relay } from "../../bench/relay.ts";
 
 setDefaultTimeout(30_000);
+afterAll(removeCompiled);
 
 const gccMissing = Bun.which("gcc") ? null : "no gcc in PATH";
 const LOAD: Load = { clients: 10, window: 4, rate: 400, textBytes: 100, warmUpSeconds: 0.1, seconds: 0.4 };

@@ -36,6 +36,16 @@ test("a bar for each case and for its floor, a tick for each trial, the unit on 
   });
 });
 
+test("an axis of powers of ten, from below the least value to above the largest", () => {
+  const drawing = draw({ title: "Delivered", measurements: ["delivered"], log: true }, CASES)!;
+  const ticks = [...drawing.matchAll(/<line class="grid" x1="([\d.]+)".*\n.*>([\d,]+)</g)];
+  expect(ticks.map(([, x, label]) => [x, label])).toEqual([
+    ["210.0", "10"],
+    ["440.0", "100"],
+    ["670.0", "1,000"],
+  ]);
+});
+
 test("only the cases that it asks for", () => {
   const drawing = draw({ title: "Delivered", measurements: ["delivered"], cases: "window 64" }, CASES)!;
   expect([drawing.includes("window 64"), drawing.includes("window 1&")]).toEqual([true, false]);

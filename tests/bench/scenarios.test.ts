@@ -1,10 +1,12 @@
 /** Each scenario runs, for a moment and with few clients: that it works, not how fast. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { removeCompiled } from "../../bench/native.ts";
 import { Options } from "../../bench/options.ts";
 import { run } from "../../bench/report.ts";
 import { SCENARIOS } from "../../bench/scenarios.ts";
 
 setDefaultTimeout(60_000);
+afterAll(removeCompiled);
 
 const missing = ["gcc", "redis-server"].filter((program) => !Bun.which(program));
 const BRIEFLY = ["--trials", "1", "--seconds", "0.5", "--warm-up", "0.2"];

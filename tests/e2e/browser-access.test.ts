@@ -45,6 +45,12 @@ for (const colorScheme of ["light", "dark"] as const) {
       await carl.sendTo((await carl.findUser("ann"))!.userId, "Hello, ann");
       await page.getByRole("button", { name: /Carl.*1 unread/ }).waitFor();
       found["the list"] = await violations(page);
+      await page.getByRole("button", { name: "Change password" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Change password" }).click();
+      await page.getByText("A password has at least 8 characters.").waitFor();
+      found["a new password"] = await violations(page);
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
       await ann.open("Everyone");
       await ann.write("Hello, all");
       await ann.marked("Sent");

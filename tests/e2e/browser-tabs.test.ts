@@ -103,6 +103,32 @@ describe("somebody who is signed in with another browser", () => {
   });
 });
 
+test("a password is changed with the old one, and is the one to sign in with then", async () => {
+  const system = await here.system();
+  const ann = await here.join(system, "ann");
+  const { page } = ann;
+  const dialog = page.getByRole("dialog", { name: "Change password" });
+  const change = async (old: string, password: string) => {
+    await dialog.getByLabel("Old password").fill(old);
+    await dialog.getByLabel("New password").fill(password);
+    await page.keyboard.press("Enter");
+  };
+  await page.getByRole("button", { name: "Change password" }).click();
+  await change("not the old one", "another password");
+  await dialog.getByText("That is not the old password.").waitFor();
+  await change(PASSWORD, "another password");
+  await dialog.getByText("The password is changed.").waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await ann.write("still signed in");
+  await ann.marked("Sent");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await ann.fillIn("Sign in");
+  await page.getByText("Name and password do not match.").waitFor();
+  await ann.fillIn("Sign in", "another password");
+  await ann.ready();
+});
+
 test("without staying signed in, a reload keeps the session and a new tab does not have it", async () => {
   const system = await here.system();
   const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann"));

@@ -110,6 +110,7 @@ test("in a terminal an answer is shown while it comes, Ctrl-C stops it, and :qai
 
   // What would be a message to somebody is a question here.
   await terminal.type("for(;;) 是什么?");
+  await terminal.shows("  … small-1 is asked, Ctrl-C stops it");
   const first = await endpoint.question(1);
   first.says("An endless loop.\nIt ");
   await terminal.shows("AI: An endless loop.");

@@ -28,6 +28,18 @@ test("a login with a token is welcomed with what the client needs to know, and c
   });
 });
 
+test("each is welcomed with its own session's id, whatever its length", async () => {
+  const ids = ["aaaa", "bbbb", "a", "é", "x".repeat(200), ""];
+  const welcomed = [];
+  for (const [i, sessionId] of ids.entries()) {
+    const wire = await cim.connect();
+    wire.login(await cim.token({ userId: i + 1, sessionId }));
+    const { sessionId: told, heartbeatMs } = await wire.body("welcome");
+    welcomed.push({ told, heartbeatMs });
+  }
+  expect(welcomed).toEqual(ids.map((told) => ({ told, heartbeatMs: 60_000 })));
+});
+
 test("a token that does not hold is refused with what is wrong with it", async () => {
   const good = await cim.token();
   const refused = {

@@ -78,6 +78,7 @@ export const en: Texts = {
     shown < total ? `the last ${shown} of ${total} with "${keyword}"` : `${total} with "${keyword}"`,
   aiOn: "You talk to the bot; nothing is sent until :qai.",
   aiOff: "You talk to people again.",
+  asked: (model) => `${model} is asked, Ctrl-C stops it`,
   stopped: "The answer was stopped.",
   info: {
     user: "user",

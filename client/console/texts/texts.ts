@@ -49,6 +49,7 @@ export interface Texts {
   found(keyword: string, shown: number, total: number): string;
   aiOn: string;
   aiOff: string;
+  asked(model: string): string;
   /** The answer that was under way. */
   stopped: string;
   info: Record<InfoName, string>;

@@ -102,6 +102,7 @@ export const zhCN: Texts = {
       : `含“${keyword}”的共 ${total} 条`,
   aiOn: "正在与机器人聊天；输入 :qai 之前不发送任何消息。",
   aiOff: "已结束与机器人聊天。",
+  asked: (model) => `正在询问 ${model}，按 Ctrl-C 停止`,
   stopped: "已停止回答。",
   info: {
     user: "用户",

@@ -81,6 +81,11 @@ export const en: Texts = {
   unsentLost: (count) => `${plural(count, "message")} not sent yet will be lost. Sign out all the same?`,
   theme: { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" },
   messages: "Messages",
+  changePassword: "Change password",
+  oldPassword: "Old password",
+  newPassword: "New password",
+  wrongOldPassword: "That is not the old password.",
+  passwordChanged: "The password is changed.",
   forTerminal: "CIM for the terminal",
   inNewTab: "(opens a new tab)",
 };

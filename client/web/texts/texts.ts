@@ -72,6 +72,11 @@ export interface Texts {
   unsentLost(count: number): string;
   theme: Record<"system" | "light" | "dark", string>;
   messages: string;
+  changePassword: string;
+  oldPassword: string;
+  newPassword: string;
+  wrongOldPassword: string;
+  passwordChanged: string;
   /** A link to the console's download. */
   forTerminal: string;
   inNewTab: string;

@@ -318,6 +318,12 @@ test("Ctrl-D quits, and so does :q", async () => {
   one.type(CTRL_D);
   two.type(":q\r");
   expect([await one.exited, await two.exited]).toEqual([0, 0]);
+  // What is printed next stands on a line of its own, and right below.
+  const ends = [one, two].map(({ lines, input }) => [lines.at(-1), input]);
+  expect(ends).toEqual([
+    [">", "|"],
+    ["> :q", "|"],
+  ]);
 });
 
 test("a second console of the same account is told so, and the first one stays", async () => {

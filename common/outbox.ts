@@ -79,13 +79,26 @@ export class Outbox {
   send(bytes: Uint8Array, more = false): Sent {
     if (this.#state === "closed") return "closed";
     if (this.#unsent + bytes.length > this.#limit) return "slow";
+    if (this.#waiting === null && !more && this.#wrote !== this.#turns.current) return this.#sendNow(bytes);
     this.#add(bytes);
-    if (this.#state === "blocked") return "taken";
-    if (this.#waiting!.length === 1) {
-      if (more || this.#wrote === this.#turns.current) this.#turns.end(this);
-      else this.#write();
+    if (this.#state === "open" && this.#waiting!.length === 1) this.#turns.end(this);
+    return "taken";
+  }
+
+  /** The first of its turn. */
+  #sendNow(bytes: Uint8Array): Sent {
+    this.#wrote = this.#turns.current;
+    this.#turns.end();
+    const taken = this.#sink.write(bytes);
+    if (taken === bytes.length) return "taken";
+    if (this.#closed) return "closed";
+    if (taken < 0) {
+      this.close();
+      return "closed";
     }
-    return this.#closed ? "closed" : "taken";
+    this.#add(bytes.subarray(taken));
+    this.#state = "blocked";
+    return "taken";
   }
 
   get #closed(): boolean {

@@ -8,7 +8,6 @@ const SEQ_TAG = 15 << 3; // Message.seq, a varint
 const CMD_TAG = 3 << 3; // Frame.cmd, a varint
 const MESSAGE_TAG = (19 << 3) | 2; // Frame.message, length-delimited: two bytes as a varint, as all of these
 const SENT_TAG = (21 << 3) | 2; // Frame.sent
-const SEND_TAG_BYTES = [0xa2, 0x01] as const; // Frame.send: (20 << 3) | 2 as a varint
 const MAX_LENGTH_SCALE = 128 ** 3; // a frame's length fits four bytes by far
 
 /** What a message says. A text that came as UTF-8 may stay it. */
@@ -24,6 +23,10 @@ export interface Unplaced {
   at: number;
   content: Content;
 }
+
+/** Frame.send and Frame.ack. */
+export const SEND_FIELD = 20;
+export const ACK_FIELD = 22;
 
 const encoder = new TextEncoder();
 const writer = new WireWriter();
@@ -64,16 +67,28 @@ export function sentFrame(sent: Uint8Array): Uint8Array {
   return frameAround(Command.CONTROL, SENT_TAG, sent);
 }
 
-/** The encoded Send in a frame that holds nothing else, as a view; null for any other frame. */
-export function peekSend(frame: Uint8Array): Uint8Array | null {
+/** The body of a frame of command CONTROL that holds nothing else: its field in Frame, and its bytes. */
+export interface Control {
+  field: number;
+  value: Uint8Array;
+}
+
+/** Sees it without decoding, as a view; null for any other frame. */
+export function peekControl(frame: Uint8Array): Control | null {
   if (frame[0] !== CMD_TAG || frame[1] !== Command.CONTROL) return null;
-  if (frame[2] !== SEND_TAG_BYTES[0] || frame[3] !== SEND_TAG_BYTES[1]) return null;
+  const low = frame[2]!;
+  const high = frame[3]!;
+  // A tag of two bytes, of a length-delimited field.
+  if (low < 0x80 || high > 0x7f || (low & 7) !== 2) return null;
   let length = 0;
   let at = 4;
   for (let scale = 1; at < frame.length && scale <= MAX_LENGTH_SCALE; scale *= 128) {
     const byte = frame[at++]!;
     length += (byte & 0x7f) * scale;
-    if (byte < 0x80) return at + length === frame.length ? frame.subarray(at) : null;
+    if (byte < 0x80) {
+      const field = ((low & 0x7f) + high * 128) >> 3;
+      return at + length === frame.length ? { field, value: frame.subarray(at) } : null;
+    }
   }
   return null;
 }

@@ -1,16 +1,34 @@
 /** What a server and a route say to one another for each message, by hand: link.proto says the same. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { AckSchema, SyncSchema } from "./gen/cim_pb.ts";
-import { AdoptSchema, ConfirmSchema, ReleaseSchema, type UplinkItem } from "./gen/link_pb.ts";
+import { type Cursor, decodeAck, writeAck } from "./ack.ts";
+import { type Sync, SyncSchema } from "./gen/cim_pb.ts";
+import {
+  type Adopt,
+  AdoptSchema,
+  type Confirm,
+  ConfirmSchema,
+  type Release,
+  ReleaseSchema,
+} from "./gen/link_pb.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
-/** An UplinkItem. `send` is a view of the call that brought it. */
+/** What an UplinkItem says. A `send` is encoded, and a view of the call that brought it. */
+export type Body =
+  | { case: "send"; value: Uint8Array }
+  | { case: "ack"; value: readonly Cursor[] }
+  | { case: "confirm"; value: Confirm }
+  | { case: "release"; value: Release }
+  | { case: "adopt"; value: Adopt }
+  | { case: "sync"; value: Sync }
+  | { case: undefined; value?: undefined };
+
+/** An UplinkItem. */
 export interface Item {
   userId: number;
   userName: string;
   sessionId: string;
   device: string;
-  body: UplinkItem["body"];
+  body: Body;
 }
 
 export interface Call {
@@ -43,8 +61,11 @@ export function encodeCall({ server, bootId, items }: Call): Uint8Array<ArrayBuf
     writer.text(3, sessionId);
     writer.text(4, device);
     if (body.case === "send") writer.element(8, body.value);
-    else if (body.case === "ack") writer.element(9, toBinary(AckSchema, body.value));
-    else if (body.case === "confirm") writer.element(5, toBinary(ConfirmSchema, body.value));
+    else if (body.case === "ack") {
+      const ack = writer.begin(9);
+      writeAck(writer, body.value);
+      writer.end(ack);
+    } else if (body.case === "confirm") writer.element(5, toBinary(ConfirmSchema, body.value));
     else if (body.case === "release") writer.element(6, toBinary(ReleaseSchema, body.value));
     else if (body.case === "adopt") writer.element(7, toBinary(AdoptSchema, body.value));
     else if (body.case === "sync") writer.element(10, toBinary(SyncSchema, body.value));
@@ -75,7 +96,7 @@ function decodeItem(bytes: Uint8Array): Item {
     else if (reader.field === 3) item.sessionId = reader.text();
     else if (reader.field === 4) item.device = reader.text();
     else if (reader.field === 8) item.body = { case: "send", value: reader.bytes() };
-    else if (reader.field === 9) item.body = { case: "ack", value: fromBinary(AckSchema, reader.bytes()) };
+    else if (reader.field === 9) item.body = { case: "ack", value: decodeAck(reader.bytes()) };
     else if (reader.field === 5)
       item.body = { case: "confirm", value: fromBinary(ConfirmSchema, reader.bytes()) };
     else if (reader.field === 6)

@@ -1,6 +1,7 @@
 /** What servers say and ask in the name of their connections: one call, many items, answered one by one. */
 import type { Logger } from "../common/logger.ts";
-import type { Ack, Sync } from "../proto/gen/cim_pb.ts";
+import type { Cursor } from "../proto/ack.ts";
+import type { Sync } from "../proto/gen/cim_pb.ts";
 import { decodeSend, encodeSent, type WireReceipt } from "../proto/send.ts";
 import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import { type Call, type Item, type Result, resultOf } from "../proto/uplink.ts";
@@ -148,11 +149,11 @@ function kindOf(item: Item): Kind {
   return kind === "ack" || kind === "send" || kind === "sync" ? kind : "presence";
 }
 
-function cursorsOf(item: Item, ack: Ack, presence: Presence) {
+function cursorsOf(item: Item, cursors: readonly Cursor[], presence: Presence) {
   const reader = { userId: item.userId, slot: presence.slotOf(item.device) };
-  return ack.cursors
+  return cursors
     .filter(({ conversation }) => mayRead(reader.userId, conversation))
-    .map(({ conversation, seq }) => ({ ...reader, conversation, seq: Number(seq) }));
+    .map(({ conversation, seq }) => ({ ...reader, conversation, seq }));
 }
 
 function admission(admission: Admission): Answer {

@@ -1,8 +1,9 @@
 /** A client of ours on its connection: what it says and asks, what it is pushed, what it is answered. */
+import { type Cursor, decodeAck } from "../proto/ack.ts";
 import { ALL } from "../proto/conversation.ts";
 import { encodeFrame, FrameError } from "../proto/frame.ts";
-import { type Ack, Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
-import { sentFrame } from "../proto/message.ts";
+import { Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
+import { ACK_FIELD, type Control, SEND_FIELD, sentFrame } from "../proto/message.ts";
 import { GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import type { Result } from "../proto/uplink.ts";
 import type { Connection } from "./connection.ts";
@@ -25,7 +26,7 @@ export class Client implements Party {
   readonly #connection: Connection;
   readonly #parts: Parts;
   #unanswered = 0;
-  /** Null while everything pushed is acknowledged. */
+  /** Null until something is pushed, and again when a heartbeat finds everything acknowledged. */
   #flow: Flow | null = null;
 
   constructor(connection: Connection, session: Session, parts: Parts) {
@@ -46,10 +47,19 @@ export class Client implements Party {
     const { cmd, body } = frame;
     if (cmd === Command.PING && body.case === undefined) this.#ping(frame);
     else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
-    else if (body.case === "send") this.send(body.value);
+    else if (body.case === "send") this.#send(body.value);
     else if (body.case === "sync") this.#sync(body.value);
-    else if (body.case === "ack") this.#ack(body.value);
+    else if (body.case === "ack")
+      this.#ack(body.value.cursors.map(({ conversation, seq }) => ({ conversation, seq: Number(seq) })));
     else throw new FrameError(`a frame with ${body.case ?? "no body we know"} from a client`);
+  }
+
+  /** The two that make up nearly all there is. */
+  control({ field, value }: Control): boolean {
+    if (field === SEND_FIELD) this.#send(value);
+    else if (field === ACK_FIELD) this.#ack(decode(value));
+    else return false;
+    return true;
   }
 
   push(push: Push, more: boolean): void {
@@ -101,10 +111,11 @@ export class Client implements Party {
   #ping({ requestId }: Frame): void {
     this.#flow?.pinged(this.#parts.wheel.now);
     this.#resume();
+    if (this.#flow?.settled) this.#flow = null;
     this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
   }
 
-  send(send: Uint8Array): void {
+  #send(send: Uint8Array): void {
     this.#ask();
     // A copy: the frame is a view of what the socket read.
     this.#parts.uplink.send(this.session, new Uint8Array(send), this);
@@ -119,12 +130,12 @@ export class Client implements Party {
     this.#parts.uplink.sync(this.session, sync, this);
   }
 
-  #ack({ cursors }: Ack): void {
+  #ack(cursors: readonly Cursor[]): void {
     for (const { conversation, seq } of cursors) {
       checkName(conversation);
       if (seq > Number.MAX_SAFE_INTEGER)
         throw new FrameError(`an acknowledgement of ${seq}, which is no seq`);
-      this.#parts.uplink.ack(this.session, conversation, Number(seq));
+      this.#parts.uplink.ack(this.session, conversation, seq);
     }
     this.#flow?.acknowledged(cursors, this.#parts.wheel.now);
     this.#resume();
@@ -134,7 +145,6 @@ export class Client implements Party {
   #resume(): void {
     const conversations = this.#flow?.resume();
     if (conversations) this.#answer({ case: "lagging", value: { conversations } });
-    if (this.#flow?.settled) this.#flow = null;
   }
 
   #ask(): void {
@@ -154,6 +164,14 @@ function checkName(conversation: string): void {
   throw new FrameError(
     `a conversation's name of ${conversation.length} characters, limit ${MAX_NAME_LENGTH}`,
   );
+}
+
+function decode(ack: Uint8Array): Cursor[] {
+  try {
+    return decodeAck(ack);
+  } catch (error) {
+    throw new FrameError(`an acknowledgement that cannot be decoded: ${(error as Error).message}`);
+  }
 }
 
 export function pong(requestId: bigint): Uint8Array {

@@ -4,7 +4,7 @@ import { Outbox, type Sent, type Sink } from "../common/outbox.ts";
 import type { Timed } from "../common/wheel.ts";
 import { encodeFrame, FrameError, FrameReader, MAX_FRAME_BYTES } from "../proto/frame.ts";
 import { Command, type Frame, FrameSchema } from "../proto/gen/cim_pb.ts";
-import { peekSend } from "../proto/message.ts";
+import { peekControl } from "../proto/message.ts";
 import { GOODBYES, type GoodbyeReason } from "../proto/status.ts";
 import type { Address } from "./capacity.ts";
 import type { Parts, Party, Socket } from "./party.ts";
@@ -198,12 +198,8 @@ export class Connection implements Sink, Timed {
       this.#parts.meters.framesIn++;
       if (++this.#frames > MAX_FRAMES_A_TICK)
         throw new FrameError(`more than ${MAX_FRAMES_A_TICK} frames in ${this.#parts.wheel.tickMs} ms`);
-      // The commonest frame by far is only passed on.
-      const send = this.party?.send ? peekSend(bytes) : null;
-      if (send !== null) {
-        this.party!.send!(send);
-        return;
-      }
+      const control = this.party?.control ? peekControl(bytes) : null;
+      if (control !== null && this.party!.control!(control)) return;
       const frame = decode(bytes);
       if (this.party) this.party.frame(frame);
       else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));

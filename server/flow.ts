@@ -8,7 +8,7 @@
  * once pushes are left out, a later word of the client counts instead: it reads, and what it lacks it asks for.
  */
 
-import type { Cursor } from "../proto/gen/cim_pb.ts";
+import type { Cursor } from "../proto/ack.ts";
 
 /** Pushed and not acknowledged bytes beyond which nothing more is pushed. */
 export const MAX_UNACKNOWLEDGED_BYTES = 256 * 1024;
@@ -22,7 +22,10 @@ export class Flow {
   /** Since when the outbox was too full for a push and has not been empty; null when that is not so. */
   slowSince: number | null = null;
   #unacknowledged = 0;
-  #mark: { conversation: string; seq: number; at: number } | null = null;
+  /** The mark's push, and when it became the mark; null while there is none. Not an object: each push makes one. */
+  #markConversation = "";
+  #markSeq = 0;
+  #markedAt: number | null = null;
   /** Bytes pushed after the mark, and the last of these pushes: the next mark. */
   #sinceMark = 0;
   #lastConversation = "";
@@ -45,7 +48,7 @@ export class Flow {
     this.#sinceMark += bytes;
     this.#lastConversation = conversation;
     this.#lastSeq = seq;
-    if (this.#mark === null || now - this.#mark.at > MARK_LIFE_MS) this.#markLast(now);
+    if (this.#markedAt === null || now - this.#markedAt > MARK_LIFE_MS) this.#markLast(now);
   }
 
   /** A push was not made. `slow`: because the outbox was full. */
@@ -57,10 +60,8 @@ export class Flow {
 
   /** One word of the client; what it covers of different conversations stands in no particular order. */
   acknowledged(cursors: readonly Cursor[], now: number): void {
-    const covers = (conversation: string, seq: number) =>
-      cursors.some((cursor) => cursor.conversation === conversation && Number(cursor.seq) >= seq);
-    if (this.#mark === null || !covers(this.#mark.conversation, this.#mark.seq)) this.#alive(now);
-    else if (covers(this.#lastConversation, this.#lastSeq)) this.#forget();
+    if (this.#markedAt === null || !covers(cursors, this.#markConversation, this.#markSeq)) this.#alive(now);
+    else if (covers(cursors, this.#lastConversation, this.#lastSeq)) this.#forget();
     else {
       this.#unacknowledged = this.#sinceMark;
       this.#markLast(now);
@@ -98,11 +99,18 @@ export class Flow {
   #forget(): void {
     this.#unacknowledged = 0;
     this.#sinceMark = 0;
-    this.#mark = null;
+    this.#markedAt = null;
   }
 
   #markLast(now: number): void {
-    this.#mark = { conversation: this.#lastConversation, seq: this.#lastSeq, at: now };
+    this.#markConversation = this.#lastConversation;
+    this.#markSeq = this.#lastSeq;
+    this.#markedAt = now;
     this.#sinceMark = 0;
   }
+}
+
+function covers(cursors: readonly Cursor[], conversation: string, seq: number): boolean {
+  for (const cursor of cursors) if (cursor.conversation === conversation && cursor.seq >= seq) return true;
+  return false;
 }

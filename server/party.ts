@@ -4,6 +4,7 @@ import type { Logger } from "../common/logger.ts";
 import type { Tokens } from "../common/token.ts";
 import type { Wheel } from "../common/wheel.ts";
 import type { Frame } from "../proto/gen/cim_pb.ts";
+import type { Control } from "../proto/message.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Connection } from "./connection.ts";
 import type { Lanes } from "./lanes.ts";
@@ -28,8 +29,11 @@ export interface Party extends Asker {
   readonly session: Session;
   /** @throws FrameError for what a client does not say */
   frame(frame: Frame): void;
-  /** An encoded Send, a view of what the socket read. Left out by one that says it otherwise. @throws FrameError */
-  send?(send: Uint8Array): void;
+  /**
+   * What `peekControl` saw, a view of what the socket read; answers whether it was understood. Left out by one that says
+   * it otherwise. @throws FrameError
+   */
+  control?(body: Control): boolean;
   push(push: Push, more: boolean): void;
   /** A CIM v2 client's wish for what was kept for it. */
   catchUp(): void;

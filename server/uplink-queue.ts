@@ -1,13 +1,13 @@
 /** What waits for the route, in the order in which it happened, with what makes each other needless left out. */
 import { create } from "@bufbuild/protobuf";
-import { AckSchema, type Sync } from "../proto/gen/cim_pb.ts";
-import { AdoptSchema, ConfirmSchema, ReleaseSchema, type UplinkItem } from "../proto/gen/link_pb.ts";
-import type { Item, Result } from "../proto/uplink.ts";
+import type { Sync } from "../proto/gen/cim_pb.ts";
+import { AdoptSchema, ConfirmSchema, ReleaseSchema } from "../proto/gen/link_pb.ts";
+import type { Body, Item, Result } from "../proto/uplink.ts";
 import type { Session } from "./sessions.ts";
 
 export interface Waiting {
   readonly session: Session;
-  readonly body: UplinkItem["body"];
+  readonly body: Body;
   /** Null: nobody is told what became of it. */
   asker: Asker | null;
   /** On the queue's clock. */
@@ -127,8 +127,7 @@ export class UplinkQueue {
     const { sessionId } = item.session;
     const { case: kind, value } = item.body;
     if (kind === "ack") {
-      for (const cursor of value.cursors)
-        this.ack(item.session, cursor.conversation, Number(cursor.seq), false);
+      for (const { conversation, seq } of value) this.ack(item.session, conversation, seq, false);
       return;
     }
     if (kind === "confirm" || kind === "release") {
@@ -158,13 +157,10 @@ export class UplinkQueue {
     // What it has in line already is made one with it.
     const { case: kind, value } = this.#ackItems.get(sessionId)?.body ?? { case: undefined };
     if (kind === "ack")
-      for (const { conversation, seq } of value.cursors) gather(gathered.cursors, conversation, Number(seq));
+      for (const { conversation, seq } of value) gather(gathered.cursors, conversation, seq);
     this.#drop(this.#ackItems, sessionId);
-    const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({
-      conversation,
-      seq: BigInt(seq),
-    }));
-    const body = { case: "ack" as const, value: create(AckSchema, { cursors }) };
+    const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({ conversation, seq }));
+    const body = { case: "ack" as const, value: cursors };
     this.#ackItems.set(sessionId, this.#add({ session: gathered.session, body, asker: null, since }));
   }
 
@@ -192,9 +188,10 @@ function gather(cursors: Map<string, number>, conversation: string, seq: number)
   cursors.set(conversation, Math.max(known ?? 0, seq));
 }
 
-/** The item as the route gets it. */
+/** The item as the route gets it. An acknowledgement is the device's, whichever its session. */
 export function toItem({ session, body }: Waiting): Item {
   const { userId, userName, sessionId, device } = session;
+  if (body.case === "ack") return { userId, userName: "", sessionId: "", device, body };
   return { userId, userName, sessionId, device, body };
 }
 

@@ -29,8 +29,13 @@ export interface UplinkOptions {
 /** A send that has no answer after this long is answered 8000: the sender may try again. */
 export const SEND_PATIENCE_MS = 10 * 1000;
 export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
-/** How long acknowledgements, which nobody waits for, are gathered; and the pause before an item is tried again. */
-const GATHER_MS = 250;
+/**
+ * How long acknowledgements are gathered. Nobody waits for them: what a crash takes is read once more, and left out by
+ * the client, which had it.
+ */
+const GATHER_MS = 1000;
+/** The pause before an item is tried again. */
+const AGAIN_MS = 250;
 const MAX_CALL_ITEMS = 1000;
 const MAX_CALL_BYTES = 512 * 1024;
 const BACKOFF = { firstMs: 250, maxMs: 5 * 1000 };
@@ -48,6 +53,7 @@ export class Uplink {
   #scheduled = false;
   #closed = false;
   #gatherUntil = 0;
+  #againAt = 0;
   /** Called when nothing waits any more, once the end is near. */
   #closing: (() => void) | null = null;
   #trouble: string | null = null;
@@ -102,7 +108,7 @@ export class Uplink {
     if (urgent) this.#schedule();
   }
 
-  /** To be called every `GATHER_MS` or so: hands on what was gathered, tries again, and answers sends that waited too long. */
+  /** To be called every `AGAIN_MS` or so: hands on what was gathered, tries again, and answers sends that waited too long. */
   tick(): void {
     const now = this.#options.clock();
     this.#answerOverdue(now - SEND_PATIENCE_MS);
@@ -145,10 +151,13 @@ export class Uplink {
   }
 
   #gather(now: number): void {
+    if (this.#closing !== null || now >= this.#againAt) {
+      this.#againAt = now + AGAIN_MS;
+      this.#queue.again();
+    }
     if (this.#closing === null && now < this.#gatherUntil) return;
     this.#gatherUntil = now + GATHER_MS;
     this.#queue.flushAcks(now);
-    this.#queue.again();
   }
 
   async #make(items: Waiting[]): Promise<void> {

@@ -4,10 +4,17 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { decodeDownlink, encodeDelivery } from "../../proto/downlink.ts";
 import { encodeFrame } from "../../proto/frame.ts";
 import { AckSchema, Command, SendSchema, SentSchema, SyncSchema } from "../../proto/gen/cim_pb.ts";
-import { DownlinkSchema, UplinkReplySchema, UplinkSchema } from "../../proto/gen/link_pb.ts";
-import { peekSend, sentFrame } from "../../proto/message.ts";
+import { DownlinkSchema, type UplinkItem, UplinkReplySchema, UplinkSchema } from "../../proto/gen/link_pb.ts";
+import { peekControl, SEND_FIELD, sentFrame } from "../../proto/message.ts";
 import { decodeSend, encodeSent } from "../../proto/send.ts";
-import { decodeCall, decodeResults, encodeCall, encodeResults, resultOf } from "../../proto/uplink.ts";
+import {
+  type Body,
+  decodeCall,
+  decodeResults,
+  encodeCall,
+  encodeResults,
+  resultOf,
+} from "../../proto/uplink.ts";
 import { WireError, WireReader, WireWriter } from "../../proto/wire.ts";
 import { unprefixed } from "./unprefixed.ts";
 
@@ -15,6 +22,13 @@ const TEXTS = ["", "a", "x".repeat(127), "x".repeat(128), "张三 🙂", "é".re
 const NUMBERS = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER];
 const BYTES = [0, 1, 127, 128, 60_000].map((length) => new Uint8Array(length).fill(0xee));
 const utf8 = new TextEncoder();
+
+/** The body of an item, as protobuf-es knows it. */
+function encoded(body: Body): UplinkItem["body"] {
+  if (body.case !== "ack") return body;
+  const cursors = body.value.map(({ conversation, seq }) => ({ conversation, seq: BigInt(seq) }));
+  return { case: "ack", value: create(AckSchema, { cursors }) };
+}
 
 test("a Send is read, whatever its texts and data, and one without content has an empty text", () => {
   const messages = [
@@ -58,7 +72,7 @@ test("receipts are written as protobuf-es writes them", () => {
 test("a call of a server is written and read", () => {
   const bodies = [
     { case: "send" as const, value: new Uint8Array(300).fill(9) },
-    { case: "ack" as const, value: create(AckSchema, { cursors: [{ conversation: "all", seq: 300n }] }) },
+    { case: "ack" as const, value: NUMBERS.map((seq) => ({ conversation: "all", seq })) },
     { case: "sync" as const, value: create(SyncSchema, { from: "p2p:1:2" }) },
   ];
   const items = bodies.flatMap((body) =>
@@ -73,7 +87,7 @@ test("a call of a server is written and read", () => {
   const call = { server: "h:1:2", bootId: "b", items };
   const theirs = create(UplinkSchema, {
     ...call,
-    items: items.map((item) => ({ ...item, userId: BigInt(item.userId) })),
+    items: items.map(({ body, ...item }) => ({ ...item, userId: BigInt(item.userId), body: encoded(body) })),
   });
   expect([encodeCall(call), decodeCall(toBinary(UplinkSchema, theirs))]).toEqual([
     toBinary(UplinkSchema, theirs),
@@ -126,23 +140,23 @@ test("deliveries are written and read, one after another, among what else a Down
   expect(decodeDownlink(downlink).at(-1)).toMatchObject({ other: close.body });
 });
 
-test("a frame that is a Send alone is seen without decoding, and no other is", () => {
+test("a frame that is a control body alone is seen without decoding, and no other is", () => {
   for (const value of BYTES) {
     const frame = unprefixed(encodeFrame({ cmd: Command.CONTROL, body: { case: "send", value } }));
-    expect([peekSend(frame), sentFrame(value)]).toEqual([
-      value,
+    expect([peekControl(frame), sentFrame(value)]).toEqual([
+      { field: SEND_FIELD, value },
       encodeFrame({ cmd: Command.CONTROL, body: { case: "sent", value } }),
     ]);
   }
   const others = [
     encodeFrame({ cmd: Command.PING }),
-    encodeFrame({ cmd: Command.CONTROL, body: { case: "sent", value: BYTES[1]! } }),
+    encodeFrame({ cmd: Command.MESSAGE, body: { case: "message", value: BYTES[1]! } }),
     encodeFrame({ cmd: Command.CONTROL, requestId: 1n, body: { case: "send", value: BYTES[1]! } }),
   ].map(unprefixed);
   const cut = unprefixed(
     encodeFrame({ cmd: Command.CONTROL, body: { case: "send", value: BYTES[2]! } }),
   ).subarray(0, -1);
-  expect([...others, cut, new Uint8Array()].map(peekSend)).toEqual([null, null, null, null, null]);
+  expect([...others, cut, new Uint8Array()].map(peekControl)).toEqual([null, null, null, null, null]);
 });
 
 describe("what is no message is refused", () => {

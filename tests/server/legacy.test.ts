@@ -67,7 +67,7 @@ test("a message is written in CIM v2's fields alone, to each receiver with its o
     { cmd: "MESSAGE", requestId: 3n, text: "hello", batch: [], from: "1 ann", to: "3", body: undefined },
   ]);
   const acks = [await cim.route.next("ack"), await cim.route.next("ack")];
-  expect(acks.map(({ sessionId }) => sessionId).sort()).toEqual(["adopted-2", "adopted-3"]);
+  expect(acks.map(({ userId }) => userId).sort()).toEqual([2n, 3n]);
   expect([...cursors]).toEqual([["all", 1]]);
 });
 

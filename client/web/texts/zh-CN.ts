@@ -77,6 +77,7 @@ export const zhCN: Texts = {
   signOut: "退出登录",
   unsentLost: (count) => `有 ${count} 条消息尚未发送，退出后将会丢失。仍要退出吗？`,
   theme: { system: "主题：跟随系统", light: "主题：浅色", dark: "主题：深色" },
+  messages: "消息",
   changePassword: "修改密码",
   oldPassword: "原密码",
   newPassword: "新密码",
@@ -84,5 +85,4 @@ export const zhCN: Texts = {
   passwordChanged: "密码已修改。",
   forTerminal: "终端版 CIM",
   inNewTab: "（在新标签页中打开）",
-  messages: "消息",
 };

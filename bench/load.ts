@@ -106,7 +106,7 @@ export async function drive(load: Load, target: Target): Promise<Driven> {
   try {
     const loggedIn = target.logIn(load.clients, (accounts) => {
       const lines = accounts.map(({ userId, ip, port, token }) => `${userId} ${ip} ${port} ${token}\n`);
-      child.stdin.write(lines.join(""));
+      void child.stdin.write(lines.join(""));
       void child.stdin.flush();
     });
     const [measured] = await Promise.all([measure(child, target), loggedIn]);

@@ -83,6 +83,6 @@ export const zhCN: Texts = {
   newPassword: "新密码",
   wrongOldPassword: "原密码不正确。",
   passwordChanged: "密码已修改。",
-  forTerminal: "终端版 CIM",
+  forTerminal: "终端客户端",
   inNewTab: "（在新标签页中打开）",
 };

@@ -6,6 +6,7 @@ import { compile } from "./native.ts";
 import { freePort, type Processes } from "./processes.ts";
 import { BenchError } from "./scenario.ts";
 import type { System } from "./system.ts";
+import { Talker } from "./talker.ts";
 
 /** A server as its clients need it. */
 export interface Place {
@@ -71,23 +72,18 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const SIGNED_AT_ONCE = 2000;
 /** Beyond what accounts are given in a run, so that no two clients are one user. */
 const FIRST_USER = 1_000_000;
-const ANSWER_MS = 120_000;
 let sources = 0;
 
 /** What a system needs so that its servers take the bench's tokens. */
 export const CROWD_SETTINGS = { CIM_SECRET: SECRET };
 
-export class Crowd {
-  readonly pid: number;
-  readonly count: number;
-  readonly #stdin: Bun.FileSink;
-  readonly #waiting = new Map<string, PromiseWithResolvers<Counted>>();
-
-  private constructor(child: Bun.Subprocess<"pipe", "pipe", "inherit">, count: number) {
-    this.pid = child.pid;
-    this.count = count;
-    this.#stdin = child.stdin;
-    void this.#read(child.stdout);
+export class Crowd extends Talker<Counted> {
+  private constructor(
+    processes: Processes,
+    command: string[],
+    readonly count: number,
+  ) {
+    super(processes, command, `a crowd of ${count}`);
   }
 
   /** Each gets a source address of its own, so that ports last. */
@@ -95,53 +91,9 @@ export class Crowd {
     const source = `127.1.${1 + (sources >> 8)}.${1 + (sources++ % 250)}`;
     const given = { clients: file, first, count, source, ...more };
     const options = Object.entries(given).map(([name, value]) => `${name}=${value}`);
-    const child = Bun.spawn([compile("crowd"), ...options], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    processes.adopt(child);
-    const crowd = new Crowd(child, count);
+    const crowd = new Crowd(processes, [compile("crowd"), ...options], count);
     await crowd.hear("ready");
     return crowd;
-  }
-
-  /** Says a command and resolves with the answer to it, which may be long in coming. */
-  ask(command: string, event: string, withinMs = ANSWER_MS): Promise<Counted> {
-    const answer = this.hear(event, withinMs);
-    this.#stdin.write(`${command}\n`);
-    void this.#stdin.flush();
-    return answer;
-  }
-
-  hear(event: string, withinMs = ANSWER_MS): Promise<Counted> {
-    const waiting = Promise.withResolvers<Counted>();
-    this.#waiting.set(event, waiting);
-    const late = setTimeout(() => this.#fail(event, `said no "${event}" in ${withinMs} ms`), withinMs);
-    return waiting.promise.finally(() => clearTimeout(late));
-  }
-
-  async #read(stdout: ReadableStream<Uint8Array>): Promise<void> {
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of stdout) {
-      const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
-      text = lines.pop()!;
-      for (const line of lines) this.#take(JSON.parse(line) as Counted);
-    }
-    for (const event of this.#waiting.keys()) this.#fail(event, `ended before it said "${event}"`);
-  }
-
-  #take(line: Counted): void {
-    const waiting = this.#waiting.get(line.event);
-    this.#waiting.delete(line.event);
-    waiting?.resolve(line);
-  }
-
-  #fail(event: string, what: string): void {
-    const waiting = this.#waiting.get(event);
-    this.#waiting.delete(event);
-    waiting?.reject(new BenchError(`a crowd of ${this.count} clients ${what}`));
   }
 }
 

@@ -1,8 +1,10 @@
 /** Runs the load generator (native/load.c) against a system, and says what it saw and what each part spent meanwhile. */
+import { RedisClient } from "bun";
 import { type Account, logIn } from "./accounts.ts";
 import { compile } from "./native.ts";
 import { Meter, type Processor } from "./processes.ts";
 import { BenchError, type Value } from "./scenario.ts";
+import type { System } from "./system.ts";
 
 export interface Load {
   /** Connected; two that follow one another are a pair. */
@@ -58,6 +60,7 @@ export interface Driven {
   spent: Record<string, Processor>;
   /** The part of all cores that nobody used. */
   idlePart: number;
+  redisCommands?: number;
   remarks: string[];
 }
 
@@ -67,12 +70,28 @@ export interface Target {
   /** Hands on `count` accounts as they are logged in. */
   logIn(count: number, take: (accounts: Account[]) => void): Promise<void>;
   http?: { host: string; port: number };
+  /** Commands that Redis has run. */
+  redisCommands?: () => Promise<number>;
 }
 
 /** CIM as a target. */
-export function systemTarget({ routeUrl, pids }: { routeUrl: string; pids: Record<string, number> }): Target {
+export function systemTarget(system: System): Target {
+  const { routeUrl, pids, redisUrl } = system;
   const { hostname: host, port } = new URL(routeUrl);
-  return { pids, logIn: (count, take) => logIn(routeUrl, count, take), http: { host, port: Number(port) } };
+  return {
+    pids,
+    logIn: (count, take) => logIn(routeUrl, count, take),
+    http: { host, port: Number(port) },
+    ...(redisUrl && { redisCommands: () => redisCommands(redisUrl) }),
+  };
+}
+
+/** Those within scripts count, too. */
+async function redisCommands(url: string): Promise<number> {
+  const redis = new RedisClient(url);
+  const stats: string = await redis.send("INFO", ["commandstats"]);
+  redis.close();
+  return [...stats.matchAll(/:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0);
 }
 
 const BUSY = 0.9;
@@ -87,10 +106,10 @@ export async function drive(load: Load, target: Target): Promise<Driven> {
   try {
     const loggedIn = target.logIn(load.clients, (accounts) => {
       const lines = accounts.map(({ userId, ip, port, token }) => `${userId} ${ip} ${port} ${token}\n`);
-      child.stdin.write(lines.join(""));
+      void child.stdin.write(lines.join(""));
       void child.stdin.flush();
     });
-    const [measured] = await Promise.all([measure(child, { ...target.pids, load: child.pid }), loggedIn]);
+    const [measured] = await Promise.all([measure(child, target), loggedIn]);
     return measured;
   } finally {
     child.kill();
@@ -106,26 +125,29 @@ function argumentsOf(load: Load, { http }: Target): string[] {
 
 /** Reads what the others spent while the load generator measures. */
 async function measure(
-  child: { stdout: ReadableStream<Uint8Array> },
-  pids: Record<string, number>,
+  child: { pid: number; stdout: ReadableStream<Uint8Array> },
+  { pids, redisCommands }: Target,
 ): Promise<Driven> {
   const decoder = new TextDecoder();
   let text = "";
-  let meter: Meter<string> | null = null;
-  let spent: { spent: Record<string, Processor>; idle: number } | null = null;
+  let begun: { meter: Meter<string>; commands?: Promise<number> } | null = null;
+  let ended: { spent: Record<string, Processor>; idle: number; commands?: Promise<number> } | null = null;
   for await (const chunk of child.stdout) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.includes("measuring\n")) meter ??= new Meter(pids);
-    if (text.includes("measured\n")) spent ??= { spent: meter!.spent(), idle: meter!.idle() };
+    if (text.includes("measuring\n"))
+      begun ??= { meter: new Meter({ ...pids, load: child.pid }), commands: redisCommands?.() };
+    if (text.includes("measured\n"))
+      ended ??= { spent: begun!.meter.spent(), idle: begun!.meter.idle(), commands: redisCommands?.() };
   }
   const last = text.trim().split("\n").at(-1)!;
-  if (spent === null || !last.startsWith("{"))
+  if (begun === null || ended === null || !last.startsWith("{"))
     throw new BenchError("the load generator ended early: it says why above");
   const observed = JSON.parse(last) as Observed;
   return {
     observed,
-    spent: spent.spent,
-    idlePart: spent.idle / (observed.seconds * navigator.hardwareConcurrency),
+    spent: ended.spent,
+    idlePart: ended.idle / (observed.seconds * navigator.hardwareConcurrency),
+    redisCommands: redisCommands && (await ended.commands!) - (await begun.commands!),
     remarks: remarksOn(observed),
   };
 }
@@ -142,7 +164,7 @@ function remarksOn(observed: Observed): string[] {
 }
 
 /** Of a run: what got through, how long it took, and what a message cost each part. */
-export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
+export function valuesOf({ observed, spent, idlePart, redisCommands }: Driven): Value[] {
   const { seconds, receipt, delivery } = observed;
   const wrong = observed.lost + observed.disordered + observed.holes;
   return [
@@ -166,6 +188,7 @@ export function valuesOf({ observed, spent, idlePart }: Driven): Value[] {
       cost(`${part}: of it in the kernel`, system, observed),
     ]),
     cost("all parts: processor", sum(Object.entries(spent).filter(([part]) => part !== "load")), observed),
+    ...(redisCommands === undefined ? [] : [per("redis: commands", "a message", redisCommands, observed)]),
     { name: "load generator: busy", unit: "% of a core", value: (observed.processorSeconds / seconds) * 100 },
     { name: "all cores: idle", unit: "%", value: idlePart * 100 },
   ];
@@ -175,6 +198,10 @@ function sum(parts: [string, Processor][]): number {
   return parts.reduce((seconds, [, { user, system }]) => seconds + user + system, 0);
 }
 
-function cost(name: string, seconds: number, { accepted }: Observed): Value {
-  return { name, unit: "µs/message", value: (seconds * MICROSECONDS) / Math.max(1, accepted) };
+function cost(name: string, seconds: number, observed: Observed): Value {
+  return per(name, "µs/message", seconds * MICROSECONDS, observed);
+}
+
+function per(name: string, unit: string, value: number, { accepted }: Observed): Value {
+  return { name, unit, value: value / Math.max(1, accepted) };
 }

@@ -7,6 +7,7 @@ import { fanout } from "./fanout.ts";
 import { fanout100k } from "./fanout-100k.ts";
 import { fanoutRate } from "./fanout-rate.ts";
 import { growth } from "./growth.ts";
+import { others } from "./others.ts";
 import { p2p } from "./p2p.ts";
 import { p2pHttp } from "./p2p-http.ts";
 import { p2pOffered } from "./p2p-offered.ts";
@@ -26,4 +27,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fanout,
   fanout100k,
   fanoutRate,
+  others,
 ];

@@ -33,6 +33,7 @@ export class System {
     readonly routeUrl: string,
     /** By part: route, server (server 2, … when there are several; of workers each, not who looks after them), redis. */
     readonly pids: Record<string, number>,
+    readonly redisUrl: string | null,
   ) {}
 
   static async start(options: SystemOptions): Promise<System> {
@@ -63,7 +64,7 @@ export class System {
         else for (const [k, worker] of childrenOf(pid).entries()) pids[`${name}, worker ${k + 1}`] = worker;
       }
       if (redis) pids.redis = redis.pid;
-      return new System(processes, routeUrl, pids);
+      return new System(processes, routeUrl, pids, redis?.url ?? null);
     } catch (error) {
       await processes[Symbol.asyncDispose]();
       throw error;

@@ -72,7 +72,8 @@ export function downloads(files: Downloads, { trustedProxies, routeUrl }: Option
       default: "application/json",
     });
     if (type === "application/json") return c.json({ route, clients }, 200, LIST);
-    return c.html(downloadsPage({ route, clients, language: languageOf(c) }), 200, LIST);
+    const ownFirst = clients.toSorted((a, b) => Number(isOwn(b, c)) - Number(isOwn(a, c)));
+    return c.html(downloadsPage({ route, clients: ownFirst, language: languageOf(c) }), 200, LIST);
   });
 
   app.get("/page.css", (c) =>
@@ -85,6 +86,13 @@ export function downloads(files: Downloads, { trustedProxies, routeUrl }: Option
   });
 
   return app;
+}
+
+/** Whether it is for the system that the reader's browser says it runs on. */
+function isOwn({ platform }: Pick<Download, "platform">, c: Context): boolean {
+  const agent = c.req.header("user-agent") ?? "";
+  const system = /Windows/.test(agent) ? "windows" : /Mac OS X/.test(agent) ? "darwin" : "linux";
+  return platform.startsWith(system);
 }
 
 /** What the link here asked for, or else the reader's first language that we speak. */

@@ -119,7 +119,7 @@ test("the download for the terminal is a link in the page's language, before sig
   const system = await here.system();
   const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", { locale: "zh-CN" }));
   const { page } = ann;
-  await page.getByRole("link", { name: "终端版 CIM" }).click();
+  await page.getByRole("link", { name: "终端客户端" }).click();
   await page.getByRole("heading", { name: "终端里的 CIM" }).waitFor();
   await page.goBack();
   await page.getByRole("button", { name: "English" }).click();

@@ -220,6 +220,20 @@ test("the line leaves no client behind whose checksum is wrong", async () => {
   expect([code, client]).toEqual([1, null]);
 });
 
+test("the page begins with the client for the system it is read on, and follows a link's language", async () => {
+  const first = async (agent: string) => {
+    const headers = { accept: "text/html", "user-agent": agent };
+    const text = await (await fetch(`${cim.routeUrl}/download?lang=zh-CN`, { headers })).text();
+    return [/<html lang="(.*?)">/.exec(text)![1], /<section>\s*<h2>(.*?)</.exec(text)![1]];
+  };
+  const agents = ["Mozilla/5.0 (Windows NT 10.0; Win64; x64)", "Mozilla/5.0 (X11; Linux x86_64)", "curl/8"];
+  expect(await Promise.all(agents.map(first))).toEqual([
+    ["zh-CN", "Windows arm64"],
+    ["zh-CN", "Linux x64"],
+    ["zh-CN", "Linux x64"],
+  ]);
+});
+
 test("the page speaks the reader's language, runs no script, and links relative to where it was found", async () => {
   const page = async (language: string) => {
     const headers = { accept: "text/html,application/xml;q=0.9,*/*;q=0.8", "accept-language": language };

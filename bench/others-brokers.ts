@@ -1,0 +1,233 @@
+/** What a user could run instead, as Debian ships it: how each is started, and what it says it promises. */
+import { mkdirSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { createStream } from "./others-jetstream.ts";
+import { freePort, type Processes } from "./processes.ts";
+import { BenchError } from "./scenario.ts";
+
+/** By its documentation; nothing of it was tried here. */
+export interface Promises {
+  storedBeforeAcknowledged: string;
+  survivesKill9: string;
+  order: string;
+  exactlyOnce: string;
+  history: string;
+}
+
+export interface Broker {
+  name: string;
+  /** The program, for whether it is there. */
+  program: string;
+  /** Which of native/others.c's. */
+  protocol: "mqtt" | "nats" | "jetstream" | "xmpp";
+  /** Whether one message goes to everyone. */
+  hasEveryone: boolean;
+  /** The most connections it is tried with; its logins are slow beyond. */
+  maxConnections?: number;
+  settings: Record<string, string>;
+  promises: Promises;
+  start(processes: Processes): Promise<{ port: number; pid: number }>;
+}
+
+const READY_WITHIN_MS = 15_000;
+const LOOK_MS = 50;
+
+const mosquitto: Broker = {
+  name: "mosquitto, QoS 1",
+  program: "mosquitto",
+  protocol: "mqtt",
+  hasEveryone: true,
+  settings: {
+    persistence: "true",
+    set_tcp_nodelay: "true",
+    autosave_interval: "1800, the default",
+    clean_session: "0",
+    max_inflight_messages: "20, the default",
+  },
+  promises: {
+    storedBeforeAcknowledged: "in memory; on disk every 30 minutes and at the end",
+    survivesKill9: "what was saved last",
+    order: "of one topic",
+    exactlyOnce: "no (QoS 2 does, between two programs)",
+    history: "no; the last message of a topic, and 1,000 for who is away",
+  },
+  async start(processes) {
+    const port = await freePort();
+    const config = join(processes.data, "mosquitto.conf");
+    await Bun.write(
+      config,
+      [
+        `listener ${port} 127.0.0.1`,
+        "allow_anonymous true",
+        "persistence true",
+        `persistence_location ${processes.data}/`,
+        "user root",
+        `log_dest file ${processes.data}/mosquitto.log`,
+        "set_tcp_nodelay true",
+        "log_type error\n",
+      ].join("\n"),
+    );
+    return spawn(processes, ["mosquitto", "-c", config], port);
+  },
+};
+
+const nats: Broker = {
+  name: "NATS",
+  program: "nats-server",
+  protocol: "nats",
+  hasEveryone: true,
+  settings: { acknowledgement: "+OK (verbose): the server has read it" },
+  promises: {
+    storedBeforeAcknowledged: "never stored",
+    survivesKill9: "nothing",
+    order: "of one sender",
+    exactlyOnce: "no: at most once",
+    history: "no",
+  },
+  async start(processes) {
+    const port = await freePort();
+    return spawn(
+      processes,
+      ["nats-server", "-a", "127.0.0.1", "-p", String(port), "-l", join(processes.data, "nats.log")],
+      port,
+    );
+  },
+};
+
+const jetStream: Broker = {
+  name: "NATS JetStream",
+  program: "nats-server",
+  protocol: "jetstream",
+  hasEveryone: true,
+  settings: {
+    stream: "one for all subjects, storage file",
+    acknowledgement: "of the stream",
+    sync_interval: "2 minutes, the default",
+    receivers: "subscribe to the subject, not to the stream: a consumer for each of them was not measured",
+  },
+  promises: {
+    storedBeforeAcknowledged: "written to a file, synced every 2 minutes",
+    survivesKill9: "yes; not the machine's end",
+    order: "of the stream",
+    exactlyOnce: "ids are compared for 2 minutes",
+    history: "yes",
+  },
+  async start(processes) {
+    const port = await freePort();
+    const place = ["-a", "127.0.0.1", "-p", String(port), "-l", join(processes.data, "nats.log")];
+    const started = await spawn(processes, ["nats-server", ...place, "-js", "-sd", processes.data], port);
+    await createStream(port, { name: "BENCH", subjects: ["u.>", "all"], storage: "file" });
+    return started;
+  },
+};
+
+const ejabberd: Broker = {
+  name: "ejabberd",
+  program: "ejabberdctl",
+  protocol: "xmpp",
+  hasEveryone: false,
+  maxConnections: 1000,
+  settings: {
+    acknowledgement: "of the stream (XEP-0198)",
+    mod_mam: "off",
+    mod_offline: "on",
+    accounts: "internal, registered by the clients as they come, which their logins have in them",
+    toEveryone: "not measured: a room of so many is another thing",
+  },
+  promises: {
+    storedBeforeAcknowledged: "only for who is away",
+    survivesKill9: "what was stored for who is away",
+    order: "of one pair",
+    exactlyOnce: "no",
+    history: "no",
+  },
+  start: (processes) => startEjabberd(processes, []),
+};
+
+const ejabberdArchive: Broker = {
+  ...ejabberd,
+  name: "ejabberd with its archive",
+  settings: { ...ejabberd.settings, mod_mam: "on, default always, in Mnesia: as Debian ships it" },
+  promises: {
+    ...ejabberd.promises,
+    storedBeforeAcknowledged: "in the archive, not waited for",
+    survivesKill9: "what Mnesia had written",
+    history: "yes",
+  },
+  start: (processes) => startEjabberd(processes, ["  mod_mam:", "    default: always"]),
+};
+
+export const BROKERS: readonly Broker[] = [mosquitto, nats, jetStream, ejabberd, ejabberdArchive];
+
+const ERLANG_LIBRARIES = "/usr/lib/x86_64-linux-gnu";
+
+/** Without ejabberdctl, which would run it as another user, and as a node that others can reach. */
+async function startEjabberd(processes: Processes, modules: string[]) {
+  const port = await freePort();
+  const config = join(processes.data, "ejabberd.yml");
+  const database = join(processes.data, "mnesia");
+  mkdirSync(database);
+  await Bun.write(
+    config,
+    [
+      "hosts: [localhost]",
+      "loglevel: error",
+      "listen:",
+      `  - { port: ${port}, ip: 127.0.0.1, module: ejabberd_c2s, shaper: none, access: all, backlog: 1000 }`,
+      "auth_method: internal",
+      "auth_password_format: plain",
+      "registration_timeout: infinity",
+      "modules:",
+      "  mod_register: { ip_access: all, access: all }",
+      "  mod_stream_mgmt: {}",
+      "  mod_offline: {}",
+      ...modules,
+      "",
+    ].join("\n"),
+  );
+  const command = [
+    "erl",
+    "+K",
+    "true",
+    "-noinput",
+    "-mnesia",
+    "dir",
+    JSON.stringify(database),
+    "-s",
+    "ejabberd",
+  ];
+  const environment = {
+    EJABBERD_CONFIG_PATH: config,
+    EJABBERD_LOG_PATH: join(processes.data, "ejabberd.log"),
+    ERL_LIBS: ERLANG_LIBRARIES,
+    ERL_MAX_PORTS: "65536",
+  };
+  return spawn(processes, command, port, environment);
+}
+
+/** Starts a program and waits until it takes connections. */
+async function spawn(
+  processes: Processes,
+  command: string[],
+  port: number,
+  environment: Record<string, string> = {},
+): Promise<{ port: number; pid: number }> {
+  const env = { ...process.env, ...environment };
+  const child = Bun.spawn(command, { env, cwd: processes.data, stdout: "ignore", stderr: "ignore" });
+  processes.adopt(child);
+  const late = performance.now() + READY_WITHIN_MS;
+  while (!(await answers(port))) {
+    if (performance.now() > late) throw new BenchError(`${command[0]} takes no connections on ${port}`);
+    await Bun.sleep(LOOK_MS);
+  }
+  return { port, pid: child.pid };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}

@@ -1,7 +1,8 @@
 import { parseConversation } from "../../proto/conversation.ts";
 import type { Appended, Draft } from "./log.ts";
-import { encodeRecord } from "./record-redis.ts";
-import { type RedisClient, script } from "./redis-client.ts";
+import type { Marks } from "./marks-redis.ts";
+import { packRecords } from "./record-redis.ts";
+import { type Argument, type RedisClient, script } from "./redis-client.ts";
 import {
   headsKey,
   logKey,
@@ -13,66 +14,115 @@ import {
   talksKey,
 } from "./redis-keys.ts";
 
-// KEYS: heads, marks, oldest, log and retries of each conversation. ARGV: how many conversations, whether new ones may
-// begin ("1"), their names, then for each draft its conversation's number and its record.
-// Answers numbers below 0, and has done nothing, when some of the conversations are new and may not begin; else for
-// each draft its seq and, where that is an old one, when it was accepted (-1: just now).
+// KEYS: heads, marks, oldest, log and retries of each lot. ARGV: whether new conversations may begin ("1"), and for each
+// lot the name of its conversation and its records, packed.
+// When some conversations are new and may not begin, it has done nothing and answers the numbers of their lots, packed as
+// doubles. Else: the head of each lot before it, and for each retry four doubles: its lot, which of its records it is,
+// its seq, and when it was accepted.
+// As many commands for a lot of any size; a command costs more than all else here.
 const APPEND = script(`
-local count = tonumber(ARGV[1])
 local head, new = {}, {}
-for i = 1, count do
-  local known = redis.call('HGET', KEYS[5 * i - 4], ARGV[2 + i])
-  if not known and ARGV[2] == '0' then new[#new + 1] = -i end
-  head[i] = tonumber(known or 0)
-end
-if #new > 0 then return new end
-local answer = {}
-for a = count + 3, #ARGV, 2 do
-  local i, record = tonumber(ARGV[a]), ARGV[a + 1]
-  local name, log, retries = ARGV[2 + i], KEYS[5 * i - 1], KEYS[5 * i]
-  local at, size = struct.unpack('>dH', record)
-  local retry, seq = string.sub(record, 11, 10 + size), head[i] + 1
-  if redis.call('HSETNX', retries, retry, seq) == 1 then
-    local score = string.format('%.0f', at)
-    if redis.call('RPUSH', log, record) == 1 then redis.call('ZADD', KEYS[5 * i - 2], score, name) end
-    redis.call('ZADD', KEYS[5 * i - 3], score, name .. ' ' .. string.format('%016.0f', seq))
-    head[i] = seq
-    answer[#answer + 1] = seq
-    answer[#answer + 1] = -1
-  else
-    seq = tonumber(redis.call('HGET', retries, retry))
-    answer[#answer + 1] = seq
-    answer[#answer + 1] = struct.unpack('>d', redis.call('LINDEX', log, seq - head[i] - 1))
+for i = 1, #KEYS / 5 do
+  local name = ARGV[2 * i]
+  if not head[name] then
+    local known = redis.call('HGET', KEYS[5 * i - 4], name)
+    if not known and ARGV[1] == '0' then new[#new + 1] = struct.pack('>d', i) end
+    head[name] = tonumber(known or 0)
   end
 end
-for i = 1, count do redis.call('HSET', KEYS[5 * i - 4], ARGV[2 + i], head[i]) end
-return answer
+if #new > 0 then return { table.concat(new) } end
+local heads, retries = {}, {}
+for i = 1, #KEYS / 5 do
+  local name, packed, log = ARGV[2 * i], ARGV[2 * i + 1], KEYS[5 * i - 1]
+  local first = head[name]
+  local records, fields, at = {}, {}, 1
+  while at <= #packed do
+    local size, start = struct.unpack('>I4', packed, at)
+    at = start + size
+    records[#records + 1] = string.sub(packed, start, at - 1)
+    fields[#fields + 1] = string.sub(packed, start + 10, start + 9 + struct.unpack('>H', packed, start + 8))
+  end
+  local known = redis.call('HMGET', KEYS[5 * i], unpack(fields))
+  local seq, places, added, fresh = first, {}, {}, {}
+  for j = 1, #records do
+    local field = fields[j]
+    local old = known[j] and tonumber(known[j]) or fresh[field]
+    if old then
+      local record = old > first and added[old - first] or redis.call('LINDEX', log, old - first - 1)
+      retries[#retries + 1] = struct.pack('>dddd', i, j, old, (struct.unpack('>d', record)))
+    else
+      seq = seq + 1
+      fresh[field] = seq
+      places[#places + 1] = field
+      places[#places + 1] = seq
+      added[#added + 1] = records[j]
+    end
+  end
+  if seq > first then
+    local score = string.format('%.0f', (struct.unpack('>d', added[1])))
+    redis.call('HSET', KEYS[5 * i], unpack(places))
+    if redis.call('RPUSH', log, unpack(added)) == #added then redis.call('ZADD', KEYS[5 * i - 2], score, name) end
+    redis.call('ZADD', KEYS[5 * i - 3], score, string.format('%s %016.0f %016.0f', name, first + 1, seq))
+    redis.call('HSET', KEYS[5 * i - 4], name, seq)
+    head[name] = seq
+  end
+  heads[i] = struct.pack('>d', first)
+end
+return { table.concat(heads), table.concat(retries) }
 `);
 
 const ANNOUNCE = script("for i, name in ipairs(ARGV) do redis.call('ZADD', KEYS[i], 0, name) end");
+
+/** Records in one lot: Lua hands a command at most 8000 arguments, and a record's field and seq are two. */
+const MAX_LOT = 1000;
+const DOUBLE = 8;
+const RETRY_DOUBLES = 4;
+
+/** Consecutive drafts for one conversation among all of a call, by their indexes. */
+interface Lot {
+  name: string;
+  drafts: number[];
+}
 
 /**
  * One call for all; in a Cluster one for each shard. A private conversation is put on both members' lists before its
  * first message is accepted: nobody misses one because a process died in between.
  */
-export function appendRedis(client: RedisClient): (drafts: readonly Draft[]) => Promise<Appended[]> {
+export function appendRedis(
+  client: RedisClient,
+  marks: Marks,
+): (drafts: readonly Draft[]) => Promise<Appended[]> {
   async function appendTogether(drafts: readonly Draft[]): Promise<Appended[]> {
-    const names = [...new Set(drafts.map(({ conversation }) => conversation))];
-    const number = new Map(names.map((name, i) => [name, i + 1]));
-    const keys = names.flatMap((name) => {
-      const shard = shardOf(name);
-      return [headsKey(shard), marksKey(shard), oldestKey(shard), logKey(name), retriesKey(name)];
-    });
-    const records = drafts.flatMap((draft) => [number.get(draft.conversation)!, encodeRecord(draft)]);
-    let answer = await client.script<number[]>(APPEND, keys, [names.length, 0, ...names, ...records]);
-    if (answer[0]! < 0) {
-      await announce(answer.map((negative) => names[-negative - 1]!));
-      answer = await client.script<number[]>(APPEND, keys, [names.length, 1, ...names, ...records]);
+    const lots = lotsOf(drafts);
+    const keys = lots.flatMap(({ name }) => keysOf(name));
+    const records = lots.flatMap((lot): Argument[] => [
+      lot.name,
+      packRecords(lot.drafts.map((i) => drafts[i]!)),
+    ]);
+    let answer = await client.script<Buffer[]>(APPEND, keys, [0, ...records]);
+    if (answer.length === 1) {
+      await announce(doubles(answer[0]!).map((lot) => lots[lot - 1]!.name));
+      answer = await client.script<Buffer[]>(APPEND, keys, [1, ...records]);
     }
-    return drafts.map(({ at }, i) => {
-      const [seq, first] = [answer[2 * i]!, answer[2 * i + 1]!];
-      return { seq, at: first === -1 ? at : first, retry: first !== -1 };
-    });
+    return appendedOf(drafts, lots, answer);
+  }
+
+  function appendedOf(drafts: readonly Draft[], lots: readonly Lot[], answer: Buffer[]): Appended[] {
+    const retries = new Map<number, Appended>();
+    const told = doubles(answer[1]!);
+    for (let i = 0; i < told.length; i += RETRY_DOUBLES) {
+      const [lot, record, seq, at] = told.slice(i, i + RETRY_DOUBLES) as [number, number, number, number];
+      retries.set(lots[lot - 1]!.drafts[record - 1]!, { seq, at, retry: true });
+    }
+    const appended = Array<Appended>(drafts.length);
+    for (const [i, head] of doubles(answer[0]!).entries()) {
+      const { name, drafts: its } = lots[i]!;
+      let seq = head;
+      for (const draft of its)
+        appended[draft] = retries.get(draft) ?? { seq: ++seq, at: drafts[draft]!.at, retry: false };
+      if (seq > head) marks.add(name, head + 1, seq);
+    }
+    return appended;
   }
 
   async function announce(names: string[]): Promise<void> {
@@ -93,6 +143,7 @@ export function appendRedis(client: RedisClient): (drafts: readonly Draft[]) => 
   return async (drafts) => {
     const places = new Map<Draft, Appended>();
     const groups = client.together(drafts, ({ conversation }) => shardOf(conversation));
+    if (groups.length === 1) return appendTogether(groups[0]!);
     await Promise.all(
       groups.map(async (group) => {
         const appended = await appendTogether(group);
@@ -101,6 +152,30 @@ export function appendRedis(client: RedisClient): (drafts: readonly Draft[]) => 
     );
     return drafts.map((draft) => places.get(draft)!);
   };
+}
+
+function lotsOf(drafts: readonly Draft[]): Lot[] {
+  const lots: Lot[] = [];
+  const open = new Map<string, Lot>();
+  for (const [i, { conversation }] of drafts.entries()) {
+    let lot = open.get(conversation);
+    if (lot === undefined || lot.drafts.length === MAX_LOT) {
+      lot = { name: conversation, drafts: [] };
+      lots.push(lot);
+      open.set(conversation, lot);
+    }
+    lot.drafts.push(i);
+  }
+  return lots;
+}
+
+function keysOf(name: string): string[] {
+  const shard = shardOf(name);
+  return [headsKey(shard), marksKey(shard), oldestKey(shard), logKey(name), retriesKey(name)];
+}
+
+function doubles(packed: Buffer): number[] {
+  return Array.from({ length: packed.length / DOUBLE }, (_, i) => packed.readDoubleBE(i * DOUBLE));
 }
 
 /** Both members of a private conversation. @throws CimError INVALID for a name that is no conversation's */

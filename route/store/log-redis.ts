@@ -1,17 +1,9 @@
 import { appendRedis } from "./append-redis.ts";
 import type { Log, PageLimit, Stored } from "./log.ts";
+import { Marks } from "./marks-redis.ts";
 import { messageOf } from "./record-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
-import {
-  ALL_SHARDS,
-  headsKey,
-  logKey,
-  marksKey,
-  oldestKey,
-  retriesKey,
-  SHARDS,
-  shardOf,
-} from "./redis-keys.ts";
+import { ALL_SHARDS, headsKey, logKey, oldestKey, retriesKey, shardOf } from "./redis-keys.ts";
 
 // A log is a list of all that is kept, without holes: what was trimmed are the seqs up to head - length.
 
@@ -41,27 +33,12 @@ end
 return answer
 `);
 
-// The records of members of the marks; false for one that is no longer kept.
-const TAKE = script(`
-local answer = {}
-for i = 1, #KEYS / 2 do
-  local name, seq = ARGV[2 * i - 1], tonumber(ARGV[2 * i])
-  local back = seq - tonumber(redis.call('HGET', KEYS[2 * i - 1], name) or 0) - 1
-  answer[i] = back < 0 and redis.call('LINDEX', KEYS[2 * i], back) or false
-end
-return answer
-`);
-
-const UNMARK = script(`
-for i, member in ipairs(ARGV) do redis.call('ZREM', KEYS[i], member) end
-`);
-
 // Takes what was accepted before ARGV[1], at most ARGV[2], from the beginnings of these conversations.
 const TRIM = script(`
 local cut, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local taken = 0
-for i = 4, #KEYS, 2 do
-  local log, retries, name = KEYS[i], KEYS[i + 1], ARGV[1 + i / 2]
+for i = 3, #KEYS, 2 do
+  local log, retries, name = KEYS[i], KEYS[i + 1], ARGV[2 + (i - 1) / 2]
   local seq = tonumber(redis.call('HGET', KEYS[1], name)) - redis.call('LLEN', log)
   local done = false
   while not done do
@@ -70,19 +47,18 @@ for i = 4, #KEYS, 2 do
     for _, record in ipairs(records) do
       local at, size = struct.unpack('>dH', record)
       if at >= cut or taken == limit then
-        redis.call('ZADD', KEYS[3], string.format('%.0f', at), name)
+        redis.call('ZADD', KEYS[2], string.format('%.0f', at), name)
         done = true
         break
       end
       seq = seq + 1
       redis.call('HDEL', retries, string.sub(record, 11, 10 + size))
-      redis.call('ZREM', KEYS[2], name .. ' ' .. string.format('%016.0f', seq))
       gone = gone + 1
       taken = taken + 1
     end
     redis.call('LTRIM', log, gone, -1)
     if #records == 0 then
-      redis.call('ZREM', KEYS[3], name)
+      redis.call('ZREM', KEYS[2], name)
       done = true
     end
   end
@@ -94,6 +70,8 @@ return taken
 const TRIM_CONVERSATIONS = 100;
 
 export function redisLog(client: RedisClient): Log {
+  const marks = new Marks(client);
+
   async function read(
     conversation: string,
     from: number,
@@ -117,7 +95,7 @@ export function redisLog(client: RedisClient): Log {
   }
 
   return {
-    append: appendRedis(client),
+    append: appendRedis(client, marks),
     async read(conversation, after, limit) {
       const { head, messages } = await read(conversation, after + 1, 1, limit);
       const through = messages.at(-1)?.seq ?? Math.max(after, head);
@@ -131,21 +109,8 @@ export function redisLog(client: RedisClient): Log {
       const head = await client.run((redis) => redis.hget(headsKey(shardOf(conversation)), conversation));
       return Number(head ?? 0);
     },
-    async unpushed(at, limit) {
-      const marks = await oldestMarks(client, at, limit);
-      const taken = await Promise.all(
-        client.together(marks, shardOfMark).map((marked) => take(client, marked)),
-      );
-      return taken.flat();
-    },
-    async pushed(messages) {
-      await Promise.all(
-        client.together(messages, shardOfMark).map((pushed) => {
-          const keys = pushed.map((message) => marksKey(shardOfMark(message)));
-          return client.script(UNMARK, keys, pushed.map(markOf));
-        }),
-      );
-    },
+    unpushed: (at, limit) => marks.take(at, limit),
+    pushed: (messages) => marks.remove(messages),
     async trim(at, limit) {
       let taken = 0;
       for (const shard of await shardsToTrim(client, at)) {
@@ -153,69 +118,17 @@ export function redisLog(client: RedisClient): Log {
           const names = await client.run((redis) =>
             redis.zrangebyscore(oldestKey(shard), "-inf", `(${at}`, "LIMIT", 0, TRIM_CONVERSATIONS),
           );
-          const keys = [headsKey(shard), marksKey(shard), oldestKey(shard)];
+          const keys = [headsKey(shard), oldestKey(shard)];
           for (const name of names) keys.push(logKey(name), retriesKey(name));
           taken += await client.script<number>(TRIM, keys, [at, limit - taken, ...names]);
           more = names.length === TRIM_CONVERSATIONS;
         }
       }
+      // Marks of what is gone come off.
+      if (taken > 0) await marks.take(at, limit);
       return taken;
     },
   };
-}
-
-interface Mark {
-  conversation: string;
-  seq: number;
-}
-
-function shardOfMark({ conversation }: Mark): number {
-  return shardOf(conversation);
-}
-
-/** A member of the marks. Of equal width, so that marks of one moment are in the order of their seqs. */
-function markOf({ conversation, seq }: Mark): string {
-  return `${conversation} ${String(seq).padStart(16, "0")}`;
-}
-
-/** Marks from before `at`, oldest first within their shard, at most `limit`. */
-async function oldestMarks(client: RedisClient, at: number, limit: number): Promise<Mark[]> {
-  const look = (shards: readonly number[], share: number) =>
-    Promise.all(
-      shards.map((shard) =>
-        client.run((redis) => redis.zrangebyscore(marksKey(shard), "-inf", `(${at}`, "LIMIT", 0, share)),
-      ),
-    );
-  // Nearly always there are few, and all of them in the first answer; else every shard gets its turn.
-  const share = Math.min(limit, Math.ceil(limit / SHARDS) + 8);
-  const found = await look(ALL_SHARDS, share);
-  const busy = ALL_SHARDS.filter((shard) => found[shard]!.length === share);
-  const sum = found.reduce((sum, members) => sum + members.length, 0);
-  if (busy.length > 0 && sum < limit) {
-    for (const [i, members] of (await look(busy, limit)).entries()) found[busy[i]!] = members;
-  }
-  const turn = Math.floor(Math.random() * SHARDS);
-  return [...found.slice(turn), ...found.slice(0, turn)]
-    .flat()
-    .slice(0, limit)
-    .map((member) => {
-      const space = member.lastIndexOf(" ");
-      return { conversation: member.slice(0, space), seq: Number(member.slice(space + 1)) };
-    });
-}
-
-async function take(client: RedisClient, marks: Mark[]): Promise<Stored[]> {
-  const keys = marks.flatMap((mark) => [headsKey(shardOfMark(mark)), logKey(mark.conversation)]);
-  const args = marks.flatMap(({ conversation, seq }) => [conversation, seq]);
-  const records = await client.script<(Buffer | null)[]>(TAKE, keys, args);
-  return marks
-    .flatMap(({ conversation, seq }, i) => {
-      const record = records[i];
-      return record ? [{ conversation, seq, bytes: messageOf(record, seq) }] : [];
-    })
-    .sort((a, b) =>
-      a.conversation === b.conversation ? a.seq - b.seq : a.conversation < b.conversation ? -1 : 1,
-    );
 }
 
 async function shardsToTrim(client: RedisClient, at: number): Promise<number[]> {

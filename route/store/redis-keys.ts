@@ -50,6 +50,16 @@ const encoder = new TextEncoder();
 /** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), 32 bits, of the UTF-8 of `text`. */
 export function shardOf(text: string): number {
   let hash = 0x811c9dc5;
-  for (const byte of encoder.encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return shardOfBytes(encoder.encode(text));
+    hash = Math.imul(hash ^ unit, 0x01000193);
+  }
+  return (hash >>> 0) % SHARDS;
+}
+
+function shardOfBytes(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return (hash >>> 0) % SHARDS;
 }

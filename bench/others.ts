@@ -3,7 +3,7 @@ import { CROWD_SETTINGS, Crowd, placesOf, startCrowds, writeClients } from "./cr
 import { drive, systemTarget } from "./load.ts";
 import { compile } from "./native.ts";
 import type { Options } from "./options.ts";
-import { BROKERS, type Broker, type Promises } from "./others-brokers.ts";
+import { BROKERS, type Broker, PROMISES, type Promises } from "./others-brokers.ts";
 import { Meter, Processes, residentBytesOf } from "./processes.ts";
 import { median } from "./report.ts";
 import type { Case, Scenario, Trial, Value } from "./scenario.ts";
@@ -46,7 +46,7 @@ export const others: Scenario = {
   versions: {
     mosquitto: ["mosquitto", "-h"],
     nats: ["nats-server", "--version"],
-    ejabberd: ["dpkg-query", "-W", "-f", "${Version}", "ejabberd"],
+    ejabberd: ["dpkg-query", "-W", "ejabberd"],
     redis: ["redis-server", "--version"],
   },
   cases: (options) => {
@@ -57,6 +57,7 @@ export const others: Scenario = {
       ...BROKERS.flatMap((one) => caseOf(one, options)),
     ].filter(({ name }) => wanted.some((prefix) => name.toLowerCase().startsWith(prefix)));
   },
+  notes: promised(),
   plots: [
     { title: "Private messages, acknowledged", measurements: ["private: acknowledged"] },
     { title: "To all", measurements: ["to all: deliveries"] },
@@ -64,6 +65,21 @@ export const others: Scenario = {
     { title: "Logins", measurements: ["logins"] },
   ],
 };
+
+/** A table of what each says it promises. */
+function promised(): string {
+  const all = [{ name: "CIM", promises: OURS }, ...BROKERS];
+  const row = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    "What each promises; of the others by their documentation, which was not tried here:",
+    "",
+    row(["", ...Object.values(PROMISES)]),
+    row(["---", ...Object.values(PROMISES).map(() => "---")]),
+    ...all.map(({ name, promises }) =>
+      row([name, ...Object.keys(PROMISES).map((key) => promises[key as keyof Promises])]),
+    ),
+  ].join("\n");
+}
 
 function settingsOf(options: Options, more: object): Record<string, unknown> {
   return {
@@ -85,7 +101,11 @@ function caseOf(broker: Broker, options: Options): Case[] {
     options.number("connections"),
     broker.maxConnections ?? Number.POSITIVE_INFINITY,
   );
-  const settings = settingsOf(options, { connections, ...broker.settings, ...broker.promises });
+  const settings = settingsOf(options, {
+    connections,
+    window: broker.window ?? options.number("window"),
+    ...broker.settings,
+  });
   return [{ name: broker.name, settings, trial: () => trialOf(broker, connections, options) }];
 }
 
@@ -135,7 +155,7 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
   await chatters.ask(`connect ${AT_A_TIME}`, "connected");
   const measuring = chatters.hear("measuring");
   const chatted = chatters.ask(
-    `chat ${options.number("window")} ${text} ${WARM_UP_SECONDS * 1000} ${CHAT_SECONDS * 1000}`,
+    `chat ${broker.window ?? options.number("window")} ${text} ${WARM_UP_SECONDS * 1000} ${CHAT_SECONDS * 1000}`,
     "chatted",
   );
   await measuring;
@@ -181,7 +201,6 @@ function caseOfOurs(options: Options, store: Store): Case {
     store,
     processes: "one route, one server",
     logins: "with tokens at the server; those at the route before are not in them",
-    ...OURS,
   });
   return { name: `CIM, ${store}`, settings, trial: () => trialOfOurs(store, options) };
 }

@@ -20,11 +20,12 @@ const FLAGS = {
     meaning: "which of them, by the beginning of their names",
   },
 };
-const CHAT_SECONDS = 4;
-const WARM_UP_SECONDS = 1;
+/** There are many of them, and little to warm up: the parts of what was asked for that they take. */
+const PART_CHATTING = 1 / 2;
+const PART_WARMING_UP = 1 / 3;
+const PART_SETTLING = 1 / 4;
 const TO_ALL = 5;
 const AT_A_TIME = 100;
-const SETTLE_MS = 2000;
 const PAUSE_MS = 400;
 const MICROSECONDS = 1e6;
 /** So that those who chat are not those who were there before. */
@@ -143,7 +144,7 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
   const text = options.number("text");
   const idle = await startClients(processes, broker, port, connections);
   const joined = await idle.ask(`connect ${AT_A_TIME}`, "connected");
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(options.seconds * PART_SETTLING * 1000);
   const memory = (residentBytesOf(pid) - before) / connections;
   const said: number[] = [];
   for (let i = 0; broker.hasEveryone && i <= TO_ALL; i++) {
@@ -154,10 +155,10 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
   const chatters = await startClients(processes, broker, port, options.number("clients"), CHATTERS);
   await chatters.ask(`connect ${AT_A_TIME}`, "connected");
   const measuring = chatters.hear("measuring");
-  const chatted = chatters.ask(
-    `chat ${broker.window ?? options.number("window")} ${text} ${WARM_UP_SECONDS * 1000} ${CHAT_SECONDS * 1000}`,
-    "chatted",
-  );
+  const times = [options.warmUpSeconds * PART_WARMING_UP, options.seconds * PART_CHATTING];
+  const milliseconds = times.map((seconds) => Math.round(seconds * 1000)).join(" ");
+  const window = broker.window ?? options.number("window");
+  const chatted = chatters.ask(`chat ${window} ${text} ${milliseconds}`, "chatted");
   await measuring;
   const meter = new Meter({ broker: pid });
   const chat = await chatted;
@@ -214,8 +215,8 @@ async function trialOfOurs(store: Store, options: Options): Promise<Trial> {
       clients: options.number("clients"),
       window: options.number("window"),
       textBytes: options.number("text"),
-      warmUpSeconds: WARM_UP_SECONDS,
-      seconds: CHAT_SECONDS,
+      warmUpSeconds: options.warmUpSeconds * PART_WARMING_UP,
+      seconds: options.seconds * PART_CHATTING,
     },
     systemTarget(system),
   );
@@ -244,7 +245,7 @@ async function measureConnections(store: Store, connections: number, options: Op
   await speaker.ask("connect 1", "connected");
   const [crowd] = crowds as [Crowd];
   const joined = await crowd.ask(`connect ${AT_A_TIME}`, "connected");
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(options.seconds * PART_SETTLING * 1000);
   const memory = (residentBytesOf(pids.server!) - before) / connections;
   const said: number[] = [];
   for (let i = 0; i <= TO_ALL; i++) {

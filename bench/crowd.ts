@@ -125,7 +125,7 @@ export async function writeClients(
   for (let first = 0; first < count; first += SIGNED_AT_ONCE) {
     const size = Math.min(SIGNED_AT_ONCE, count - first);
     const lines = Array.from({ length: size }, (_, i) => lineOf(tokens, user + first + i, of(first + i)));
-    sink.write((await Promise.all(lines)).join(""));
+    void sink.write((await Promise.all(lines)).join(""));
   }
   await sink.end();
   return file;

@@ -89,13 +89,13 @@ async function window({ readers, speaker, pids }: Parts, options: Options, secon
   };
   return {
     values: [
+      { name: "delivery p99", unit: "ms", value: seen.delivery.p99Ms },
+      { name: "delivery p50", unit: "ms", value: seen.delivery.p50Ms },
       {
         name: "not delivered, or twice",
         unit: "deliveries",
         value: wanted - seen.deliveries + seen.duplicates,
       },
-      { name: "delivery p50", unit: "ms", value: seen.delivery.p50Ms },
-      { name: "delivery p99", unit: "ms", value: seen.delivery.p99Ms },
       { name: "slowest delivery", unit: "ms", value: seen.delivery.maxMs },
       { name: "receipt p99", unit: "ms", value: receipt.p99Ms },
       { name: "ping p99 meanwhile", unit: "ms", value: ping.p99Ms },

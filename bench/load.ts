@@ -3,7 +3,7 @@ import { RedisClient } from "bun";
 import { type Account, logIn } from "./accounts.ts";
 import { compile } from "./native.ts";
 import { Meter, type Processor } from "./processes.ts";
-import { BenchError, type Value } from "./scenario.ts";
+import { BenchError } from "./scenario.ts";
 import type { System } from "./system.ts";
 
 export interface Load {
@@ -95,7 +95,6 @@ async function redisCommands(url: string): Promise<number> {
 }
 
 const BUSY = 0.9;
-const MICROSECONDS = 1e6;
 
 export async function drive(load: Load, target: Target): Promise<Driven> {
   const child = Bun.spawn([compile("load"), ...argumentsOf(load, target)], {
@@ -161,47 +160,4 @@ function remarksOn(observed: Observed): string[] {
       : [`the load generator was busy ${Math.round(busy * 100)} % of a core: it was the bottleneck`]),
     ...wrong.filter((name) => observed[name] > 0).map((name) => `${name}: ${observed[name]}`),
   ];
-}
-
-/** Of a run: what got through, how long it took, and what a message cost each part. */
-export function valuesOf({ observed, spent, idlePart, redisCommands }: Driven): Value[] {
-  const { seconds, receipt, delivery } = observed;
-  const wrong = observed.lost + observed.disordered + observed.holes;
-  return [
-    {
-      name: "stored and delivered",
-      unit: "messages/s",
-      value: Math.min(observed.accepted, observed.delivered) / seconds,
-    },
-    { name: "accepted", unit: "messages/s", value: observed.accepted / seconds },
-    { name: "delivered", unit: "messages/s", value: observed.delivered / seconds },
-    { name: "receipt p50", unit: "ms", value: receipt.p50Ms },
-    { name: "receipt p99", unit: "ms", value: receipt.p99Ms },
-    { name: "delivery p50", unit: "ms", value: delivery.p50Ms },
-    { name: "delivery p99", unit: "ms", value: delivery.p99Ms },
-    { name: "accepted and not delivered at the end", unit: "messages", value: Math.max(0, observed.backlog) },
-    { name: "lost or out of order", unit: "messages", value: wrong },
-    { name: "came twice, and dropped by its number", unit: "messages", value: observed.duplicates },
-    { name: "refused", unit: "messages", value: observed.refused },
-    ...Object.entries(spent).flatMap(([part, { user, system }]) => [
-      cost(`${part}: processor`, user + system, observed),
-      cost(`${part}: of it in the kernel`, system, observed),
-    ]),
-    cost("all parts: processor", sum(Object.entries(spent).filter(([part]) => part !== "load")), observed),
-    ...(redisCommands === undefined ? [] : [per("redis: commands", "a message", redisCommands, observed)]),
-    { name: "load generator: busy", unit: "% of a core", value: (observed.processorSeconds / seconds) * 100 },
-    { name: "all cores: idle", unit: "%", value: idlePart * 100 },
-  ];
-}
-
-function sum(parts: [string, Processor][]): number {
-  return parts.reduce((seconds, [, { user, system }]) => seconds + user + system, 0);
-}
-
-function cost(name: string, seconds: number, observed: Observed): Value {
-  return per(name, "µs/message", seconds * MICROSECONDS, observed);
-}
-
-function per(name: string, unit: string, value: number, { accepted }: Observed): Value {
-  return { name, unit, value: value / Math.max(1, accepted) };
 }

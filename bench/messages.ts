@@ -1,5 +1,6 @@
 /** One trial of messages: the floor under them, then the system, under the same load. */
-import { type Driven, drive, type Load, systemTarget, valuesOf } from "./load.ts";
+import { type Driven, drive, type Load, systemTarget } from "./load.ts";
+import { valuesOf } from "./load-values.ts";
 import type { Options } from "./options.ts";
 import { Relay } from "./relay.ts";
 import { BenchError, type Trial, type Value } from "./scenario.ts";

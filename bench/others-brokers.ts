@@ -6,14 +6,15 @@ import { createStream } from "./others-jetstream.ts";
 import { freePort, type Processes } from "./processes.ts";
 import { BenchError } from "./scenario.ts";
 
-/** By its documentation; nothing of it was tried here. */
-export interface Promises {
-  storedBeforeAcknowledged: string;
-  survivesKill9: string;
-  order: string;
-  exactlyOnce: string;
-  history: string;
-}
+/** What is asked of each. */
+export const PROMISES = {
+  storedBeforeAcknowledged: "stored before acknowledged",
+  survivesKill9: "survives kill -9",
+  order: "order",
+  exactlyOnce: "exactly once",
+  history: "history",
+};
+export type Promises = Record<keyof typeof PROMISES, string>;
 
 export interface Broker {
   name: string;
@@ -25,6 +26,8 @@ export interface Broker {
   hasEveryone: boolean;
   /** The most connections it is tried with; its logins are slow beyond. */
   maxConnections?: number;
+  /** Messages each has under way; fewer where more would only make a queue longer than the measurement. */
+  window?: number;
   settings: Record<string, string>;
   promises: Promises;
   start(processes: Processes): Promise<{ port: number; pid: number }>;
@@ -128,6 +131,7 @@ const ejabberd: Broker = {
   protocol: "xmpp",
   hasEveryone: false,
   maxConnections: 1000,
+  window: 1,
   settings: {
     acknowledgement: "of the stream (XEP-0198)",
     mod_mam: "off",

@@ -3,7 +3,7 @@ import { CROWD_SETTINGS, Crowd, placesOf, startCrowds, writeClients } from "./cr
 import { drive, systemTarget } from "./load.ts";
 import { compile } from "./native.ts";
 import type { Options } from "./options.ts";
-import { BROKERS, type Broker, type Promises } from "./others-brokers.ts";
+import { BROKERS, type Broker, PROMISES, type Promises } from "./others-brokers.ts";
 import { Meter, Processes, residentBytesOf } from "./processes.ts";
 import { median } from "./report.ts";
 import type { Case, Scenario, Trial, Value } from "./scenario.ts";
@@ -20,11 +20,12 @@ const FLAGS = {
     meaning: "which of them, by the beginning of their names",
   },
 };
-const CHAT_SECONDS = 4;
-const WARM_UP_SECONDS = 1;
+/** There are many of them, and little to warm up: the parts of what was asked for that they take. */
+const PART_CHATTING = 1 / 2;
+const PART_WARMING_UP = 1 / 3;
+const PART_SETTLING = 1 / 4;
 const TO_ALL = 5;
 const AT_A_TIME = 100;
-const SETTLE_MS = 2000;
 const PAUSE_MS = 400;
 const MICROSECONDS = 1e6;
 /** So that those who chat are not those who were there before. */
@@ -46,7 +47,7 @@ export const others: Scenario = {
   versions: {
     mosquitto: ["mosquitto", "-h"],
     nats: ["nats-server", "--version"],
-    ejabberd: ["dpkg-query", "-W", "-f", "${Version}", "ejabberd"],
+    ejabberd: ["dpkg-query", "-W", "ejabberd"],
     redis: ["redis-server", "--version"],
   },
   cases: (options) => {
@@ -57,6 +58,7 @@ export const others: Scenario = {
       ...BROKERS.flatMap((one) => caseOf(one, options)),
     ].filter(({ name }) => wanted.some((prefix) => name.toLowerCase().startsWith(prefix)));
   },
+  notes: promised(),
   plots: [
     { title: "Private messages, acknowledged", measurements: ["private: acknowledged"] },
     { title: "To all", measurements: ["to all: deliveries"] },
@@ -64,6 +66,21 @@ export const others: Scenario = {
     { title: "Logins", measurements: ["logins"] },
   ],
 };
+
+/** A table of what each says it promises. */
+function promised(): string {
+  const all = [{ name: "CIM", promises: OURS }, ...BROKERS];
+  const row = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    "What each promises; of the others by their documentation, which was not tried here:",
+    "",
+    row(["", ...Object.values(PROMISES)]),
+    row(["---", ...Object.values(PROMISES).map(() => "---")]),
+    ...all.map(({ name, promises }) =>
+      row([name, ...Object.keys(PROMISES).map((key) => promises[key as keyof Promises])]),
+    ),
+  ].join("\n");
+}
 
 function settingsOf(options: Options, more: object): Record<string, unknown> {
   return {
@@ -85,7 +102,11 @@ function caseOf(broker: Broker, options: Options): Case[] {
     options.number("connections"),
     broker.maxConnections ?? Number.POSITIVE_INFINITY,
   );
-  const settings = settingsOf(options, { connections, ...broker.settings, ...broker.promises });
+  const settings = settingsOf(options, {
+    connections,
+    window: broker.window ?? options.number("window"),
+    ...broker.settings,
+  });
   return [{ name: broker.name, settings, trial: () => trialOf(broker, connections, options) }];
 }
 
@@ -123,7 +144,7 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
   const text = options.number("text");
   const idle = await startClients(processes, broker, port, connections);
   const joined = await idle.ask(`connect ${AT_A_TIME}`, "connected");
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(options.seconds * PART_SETTLING * 1000);
   const memory = (residentBytesOf(pid) - before) / connections;
   const said: number[] = [];
   for (let i = 0; broker.hasEveryone && i <= TO_ALL; i++) {
@@ -134,10 +155,10 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
   const chatters = await startClients(processes, broker, port, options.number("clients"), CHATTERS);
   await chatters.ask(`connect ${AT_A_TIME}`, "connected");
   const measuring = chatters.hear("measuring");
-  const chatted = chatters.ask(
-    `chat ${options.number("window")} ${text} ${WARM_UP_SECONDS * 1000} ${CHAT_SECONDS * 1000}`,
-    "chatted",
-  );
+  const times = [options.warmUpSeconds * PART_WARMING_UP, options.seconds * PART_CHATTING];
+  const milliseconds = times.map((seconds) => Math.round(seconds * 1000)).join(" ");
+  const window = broker.window ?? options.number("window");
+  const chatted = chatters.ask(`chat ${window} ${text} ${milliseconds}`, "chatted");
   await measuring;
   const meter = new Meter({ broker: pid });
   const chat = await chatted;
@@ -181,7 +202,6 @@ function caseOfOurs(options: Options, store: Store): Case {
     store,
     processes: "one route, one server",
     logins: "with tokens at the server; those at the route before are not in them",
-    ...OURS,
   });
   return { name: `CIM, ${store}`, settings, trial: () => trialOfOurs(store, options) };
 }
@@ -195,8 +215,8 @@ async function trialOfOurs(store: Store, options: Options): Promise<Trial> {
       clients: options.number("clients"),
       window: options.number("window"),
       textBytes: options.number("text"),
-      warmUpSeconds: WARM_UP_SECONDS,
-      seconds: CHAT_SECONDS,
+      warmUpSeconds: options.warmUpSeconds * PART_WARMING_UP,
+      seconds: options.seconds * PART_CHATTING,
     },
     systemTarget(system),
   );
@@ -225,7 +245,7 @@ async function measureConnections(store: Store, connections: number, options: Op
   await speaker.ask("connect 1", "connected");
   const [crowd] = crowds as [Crowd];
   const joined = await crowd.ask(`connect ${AT_A_TIME}`, "connected");
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(options.seconds * PART_SETTLING * 1000);
   const memory = (residentBytesOf(pids.server!) - before) / connections;
   const said: number[] = [];
   for (let i = 0; i <= TO_ALL; i++) {

@@ -83,6 +83,7 @@ function section(scenario: Scenario, report: Report, files: Map<string, string>)
     `${report.sentence}\n`,
     `\`${report.command}\` · ${where(report)}\n`,
     `Settings: ${settings(report.settings)}. Every trial: [${scenario.name}.json](../${RESULTS}/${scenario.name}.json).\n`,
+    ...(scenario.notes ? [`${scenario.notes}\n`] : []),
     ...plots,
     ...report.cases.map((one) => table(one)),
     ...(remarks.length > 0 ? ["To know before believing them:\n", `${remarks.join("\n")}\n`] : []),

@@ -20,6 +20,8 @@ export interface Scenario {
   versions?: Record<string, string[]>;
   /** One is enough; several are run in turns, so that what else the machine does hits all of them. */
   cases(options: Options): Case[];
+  /** What docs/benchmarks.md says besides, in Markdown. */
+  notes?: string;
   /** What docs/benchmarks.md draws. */
   plots: Plot[];
 }

@@ -22,7 +22,7 @@ export class Talker<Answer extends { event: string }> {
   /** Says a command and resolves with the answer to it, which may be long in coming. */
   ask(command: string, event: string, withinMs = ANSWER_MS): Promise<Answer> {
     const answer = this.hear(event, withinMs);
-    this.#child.stdin.write(`${command}\n`);
+    void this.#child.stdin.write(`${command}\n`);
     void this.#child.stdin.flush();
     return answer;
   }

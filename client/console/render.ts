@@ -52,7 +52,7 @@ export class Renderer {
         return this.#style("yellow", texts.kept(event.count));
       case "disconnected": {
         const seconds = Math.ceil(event.delayMs / SECOND_MS);
-        return this.#style("yellow", texts.disconnected(harmlessLine(event.text), seconds));
+        return this.#style("yellow", texts.disconnected(event.reason, harmlessLine(event.text), seconds));
       }
       case "connected":
         return this.#style("green", texts.connected);

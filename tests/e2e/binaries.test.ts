@@ -143,6 +143,10 @@ test("what is typed stays whole while messages arrive, the terminal changes its 
   await carol.press("Tab", true);
   await carol.shows(/^> :undelay/m);
   await carol.press("C-u", true);
+  await carol.press("Da");
+  await carol.press("Tab", true);
+  await carol.shows(/^> dave;;\s*$/m);
+  await carol.press("C-u", true);
 
   await cim.kill();
   await carol.shows("connection lost");

@@ -68,6 +68,33 @@ describe("a server of two workers", () => {
     expect([await Promise.all(reasons), workers.filter(isRunning)]).toEqual([["shutdown", "shutdown"], []]);
   });
 
+  test("starts a worker anew that is told to stop by itself, once it has drained; all that is logged says which it was", async () => {
+    const { system, server } = await started({ CIM_LOG: "info" });
+    const clients = await Promise.all(["a", "b"].map((name) => member(system, name)));
+    const [first, second] = childrenOf(server.process.pid) as [number, number];
+    process.kill(first, "SIGTERM");
+    const log = await until("it is ready again", () => {
+      const lines = server.process.output.split("\n").filter((line) => line.startsWith("{"));
+      const said = lines.map(
+        (line) => JSON.parse(line) as { role: string; worker: number; msg: string; why?: string },
+      );
+      return said.some(({ msg }) => /ready again/.test(msg)) ? said : null;
+    });
+    expect(log.map(({ role, worker, msg, why }) => [role, worker, why ?? msg])).toEqual(
+      expect.arrayContaining([
+        ["server", 1, "draining"],
+        ["cim-server", 1, "ended with 0"],
+        ["cim-server", 1, "the worker is ready again"],
+      ]),
+    );
+    const [one, two] = childrenOf(server.process.pid).sort(
+      (a, b) => Number(b === second) - Number(a === second),
+    );
+    expect([one, two !== undefined && two !== first]).toEqual([second, true]);
+    await clients[0]!.sendTo(clients[1]!.userId, "still here");
+    expect(await new Reader(clients[1]!).count(1)).toEqual(["still here"]);
+  });
+
   test("leaves no worker behind when the parent is killed, and each has drained", async () => {
     const { system, server } = await started();
     const clients = await Promise.all(["a", "b"].map((name) => member(system, name)));

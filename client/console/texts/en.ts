@@ -70,7 +70,7 @@ export const en: Texts = {
   refused: (to, reason) => `not sent to ${to}: ${reason}`,
   kept: (count) =>
     `${count} ${count === 1 ? "message has" : "messages have"} no receipt yet: kept, and sent at the next start.`,
-  disconnected: (reason, seconds) => `connection lost (${reason}): next try in ${seconds} s, Enter tries now`,
+  disconnected: (_, text, seconds) => `connection lost (${text}): next try in ${seconds} s, Enter tries now`,
   connected: "connected again",
   users: (count, prefix, more) =>
     `${more ? "more than " : ""}${count} online${prefix ? ` with a name that begins with ${prefix}` : ""}`,

@@ -43,7 +43,8 @@ export interface Texts {
   refused(to: string, reason: string): string;
   /** Messages that are sent at the next start. */
   kept(count: number): string;
-  disconnected(reason: string, seconds: number): string;
+  /** `reason`: a goodbye, or "lost"; `text`: the same in English. */
+  disconnected(reason: string, text: string, seconds: number): string;
   connected: string;
   users(count: number, prefix: string, more: boolean): string;
   found(keyword: string, shown: number, total: number): string;

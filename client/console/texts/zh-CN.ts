@@ -1,4 +1,4 @@
-import { STATUS, type StatusName } from "../../../proto/status.ts";
+import { type GoodbyeReason, STATUS, type StatusName } from "../../../proto/status.ts";
 import type { ModelFault, Problem } from "../problem.ts";
 import type { Texts } from "./texts.ts";
 
@@ -22,12 +22,28 @@ const STATUS_TEXTS: Record<StatusName, string> = {
   OFFLINE_DELETE_FAILED: "离线消息删除失败",
 };
 
-const ENDINGS: Record<string, string> = {
+const GOODBYE_TEXTS: Record<GoodbyeReason, string> = {
+  shutdown: "服务器正在停止",
+  slow: "连接来不及接收消息",
+  silent: "服务器长时间未收到任何数据",
+  full: "服务器连接数已满",
+  unavailable: "暂时无法验证会话",
   replaced: "同一会话在别处重新连接",
+  wrong_server: "会话属于另一台服务器",
+  session_over: "会话已过期",
   kicked: "账号在别处登录",
   logged_out: "会话已注销",
-  refused: "登录被拒绝",
+  bad_token: "令牌无效",
+  bad_frame: "收到无法识别的数据",
+  no_login: "未及时登录",
 };
+
+/** The server's own words are English: said where we have none. */
+function ending(reason: string, text: string): string {
+  if (Object.hasOwn(GOODBYE_TEXTS, reason)) return GOODBYE_TEXTS[reason as GoodbyeReason];
+  if (reason === "lost") return `网络中断：${text}`;
+  return reason === "refused" ? `登录被拒绝：${text}` : text;
+}
 
 const MODEL_FAULTS: Record<ModelFault, (detail: string) => string> = {
   unreachable: (reason) => `无法连接（${reason}）`,
@@ -92,7 +108,8 @@ export const zhCN: Texts = {
   stored: (to, place) => `已保存：${to} 不在线，下次登录时收到，${place}`,
   refused: (to, reason) => `未发给${to}：${reason}`,
   kept: (count) => `${count} 条消息尚未收到回执：已保存，下次启动时发送。`,
-  disconnected: (reason, seconds) => `连接已断开（${reason}），${seconds} 秒后重连，按回车立即重试`,
+  disconnected: (reason, text, seconds) =>
+    `连接已断开（${ending(reason, text)}），${seconds} 秒后重连，按回车立即重试`,
   connected: "已恢复连接",
   users: (count, prefix, more) =>
     `${prefix ? `用户名以 ${prefix} 开头的` : ""}在线用户${more ? "超过" : ""} ${count} 人`,
@@ -124,7 +141,7 @@ export const zhCN: Texts = {
   quitHint: "再按一次 Ctrl-C 退出。",
   data: (bytes) => `[${bytes} 字节]`,
   problem,
-  closed: (reason, text) => `会话已结束：${ENDINGS[reason] ?? reason}（${text}）。`,
+  closed: (reason, text) => `会话已结束（${ending(reason, text)}）。`,
   status: (status, detail) =>
     detail === "" || detail === STATUS[status].text
       ? STATUS_TEXTS[status]

@@ -53,6 +53,19 @@ test("the first words and the list of commands fit a terminal of 80 columns, in 
   }
 });
 
+test("why a connection ended is told in Chinese, wherever we have the words", () => {
+  const renderer = new Renderer(LANGUAGES["zh-CN"], false);
+  const lines = ["shutdown", "lost", "of the future"].map((reason) =>
+    renderer.render({ type: "disconnected", reason, text: "in English", delayMs: 900 }),
+  );
+  expect([...lines, renderer.render({ type: "closed", reason: "kicked", text: "in English" })]).toEqual([
+    "连接已断开（服务器正在停止），1 秒后重连，按回车立即重试",
+    "连接已断开（网络中断：in English），1 秒后重连，按回车立即重试",
+    "连接已断开（in English），1 秒后重连，按回车立即重试",
+    "会话已结束（账号在别处登录）。",
+  ]);
+});
+
 test("what was told one alone names both, as far as they are known", () => {
   const renderer = new Renderer(en, false);
   const from = { userId: 1, userName: "u1" };

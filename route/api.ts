@@ -116,7 +116,8 @@ export const API = {
   changePassword: {
     method: "POST",
     path: "/changePassword",
-    summary: "Give the token's account a new password; with an API key, any account",
+    summary:
+      "Give the token's account a new password, and log out its other sessions; with an API key, any account",
     token: "user's",
     takes: z.object({
       userId: userId.nullish(),

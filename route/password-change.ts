@@ -3,12 +3,14 @@ import { CimError } from "../proto/status.ts";
 import type { Guesses } from "./guesses.ts";
 import type { Origin } from "./login.ts";
 import type { PasswordDesk } from "./passwords.ts";
+import type { Presence } from "./presence.ts";
 import type { Account, Accounts } from "./store/accounts.ts";
 
 export interface PasswordChangeParts {
   accounts: Accounts;
   passwords: PasswordDesk;
   guesses: Guesses;
+  presence: Pick<Presence, "logoutOthers">;
 }
 
 interface NewPassword {
@@ -26,17 +28,19 @@ export class PasswordChange {
   }
 
   /**
-   * Sessions that are there go on.
+   * Whoever is logged in elsewhere is logged out: a password may be changed because somebody else had it.
    * @throws CimError UNAUTHORIZED without a token, also in `open` mode, where anyone could lock anyone out;
    * FORBIDDEN for another user, ACCOUNT_MISMATCH for a wrong old password, RATE_LIMITED for too many of them
    */
   async change({ userId, password, oldPassword }: NewPassword, origin: Origin): Promise<void> {
-    const { accounts, passwords } = this.#parts;
+    const { accounts, passwords, presence } = this.#parts;
     const account = await accounts.byId(whose(userId, origin));
     if (!account) throw new CimError("ACCOUNT_MISMATCH", `there is no account ${userId}`);
     if (origin.caller.kind !== "admin" && account.passwordHash !== null)
       await this.#checkOld(account, oldPassword, origin.address);
     await accounts.setPassword(account.userId, await passwords.hash(password));
+    const { caller } = origin;
+    await presence.logoutOthers(account.userId, caller.kind === "user" ? caller.session.sessionId : null);
   }
 
   async #checkOld(

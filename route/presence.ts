@@ -158,6 +158,14 @@ export class Presence {
     }
   }
 
+  /** Every session of the user ends but this one; null: every one. */
+  async logoutOthers(userId: number, sessionId: string | null): Promise<void> {
+    const held = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
+    for (const session of held) {
+      if (session.sessionId !== sessionId) await this.logout(userId, session.sessionId);
+    }
+  }
+
   /**
    * A CIM v2 peer, which proves nothing, says that the user is gone. It may be the client, or a CIM v2 server whose
    * connection to it ended, perhaps long ago. So where there are such servers only a session on one of them ends: a

@@ -88,7 +88,7 @@ export function openRoute(options: RouteOptions): Route {
   const guesses = new Guesses(throttle, config.maxFailedLogins);
   const desk = new PasswordDesk(passwords);
   const login = new Login({ accounts, presence, servers, tokens, passwords: desk, guesses, auth, tokenMs });
-  const passwordChange = new PasswordChange({ accounts, passwords: desk, guesses });
+  const passwordChange = new PasswordChange({ accounts, passwords: desk, guesses, presence });
   const metrics = new Metrics(() => directory.servers().length);
 
   const app = createApp({

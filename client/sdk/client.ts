@@ -212,7 +212,7 @@ export class Client {
   }
 
   /**
-   * Gives the account a new password, in place of `oldPassword` if it has one; its sessions go on.
+   * Gives the account a new password, in place of `oldPassword` if it has one; its other sessions are logged out.
    * @throws CimError ACCOUNT_MISMATCH when the old one is wrong or missing
    */
   async changePassword(password: string, oldPassword?: string): Promise<void> {

@@ -62,6 +62,26 @@ test("only one's own, but for an API key, which needs no old one and names whose
   expect(answers.map(({ code }) => code)).toEqual(["9110", "9120", "3000", "9100", "9100", "9000", "9000"]);
 });
 
+test("whoever is logged in elsewhere is logged out, and by an API key everyone", async () => {
+  await using route = await OpenRoute.start({ CIM_LOGIN_POLICY: "multi", CIM_ADMIN_KEY: ADMIN_KEY });
+  const [phone, desk] = [await route.online("alice", "phone"), await route.online("alice", "desk")];
+  const whoIsIn = async () => {
+    const answers = [phone, desk].map(({ token }) => route.post("/history", { peer: "all" }, { token }));
+    return (await Promise.all(answers)).map(({ code }) => code);
+  };
+  const { userId, token } = phone;
+  const codes = [await whoIsIn()];
+  await route.post("/changePassword", { password: NEW, oldPassword: PASSWORD }, { token });
+  codes.push(await whoIsIn());
+  await route.post("/changePassword", { userId, password: PASSWORD }, { token: ADMIN_KEY });
+  codes.push(await whoIsIn());
+  expect(codes).toEqual([
+    ["9000", "9000"],
+    ["9000", "9110"],
+    ["9110", "9110"],
+  ]);
+});
+
 test("guessing the old one is slowed as at a login, and none is ever quoted", async () => {
   await using route = await OpenRoute.start({ CIM_MAX_FAILED_LOGINS: "2" });
   const { token } = await route.online("alice");

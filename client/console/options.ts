@@ -1,14 +1,13 @@
-/** The console's own settings: each a flag, some an environment variable as well. `--help` is made from this table. */
+/** The console's own settings: each a flag, some an environment variable as well. What they mean is in texts/. */
 import { parseArgs } from "node:util";
 import { ConfigError } from "../../common/config.ts";
 import type { ModelOptions } from "./model.ts";
 import { LANGUAGES, type Language, languageOf } from "./texts/language.ts";
 import type { Texts } from "./texts/texts.ts";
 
-interface Option {
+export interface Option {
   /** What stands behind the flag in --help; "" for a switch. */
   value: string;
-  meaning: string;
   env?: string;
   default?: string;
   /** What a value must be; the words for it are part of the error. */
@@ -27,7 +26,6 @@ const MAX_NAME_LENGTH = 64;
 export const OPTIONS = {
   route: {
     value: "URL",
-    meaning: "where the route is",
     env: "CIM_ROUTE_URL",
     default: "http://127.0.0.1:8083",
     want: "url",
@@ -35,14 +33,12 @@ export const OPTIONS = {
   },
   user: {
     value: "NAME",
-    meaning: "who you are; a new name is registered",
     env: "CIM_USER",
     want: "name",
     accepts: isName,
   },
   device: {
     value: "NAME",
-    meaning: "under CIM_LOGIN_POLICY=multi, one session for each device",
     env: "CIM_DEVICE",
     default: "default",
     want: "name",
@@ -50,14 +46,12 @@ export const OPTIONS = {
   },
   lang: {
     value: "LANGUAGE",
-    meaning: `${Object.keys(LANGUAGES).join(" or ")}; when not set, what the locale says`,
     want: "language",
     accepts: (given) => Object.hasOwn(LANGUAGES, given),
     optional: true,
   },
   "ai-url": {
     value: "URL",
-    meaning: "an OpenAI-compatible endpoint that answers in AI mode; when not set, the built-in bot",
     env: "CIM_AI_URL",
     want: "url",
     accepts: (given) => /^https?:$/.test(URL.parse(given)?.protocol ?? ""),
@@ -65,17 +59,18 @@ export const OPTIONS = {
   },
   "ai-model": {
     value: "NAME",
-    meaning: "the model that answers there",
     env: "CIM_AI_MODEL",
     default: "gpt-4o-mini",
     want: "model",
     accepts: (given) => /^.{1,200}$/u.test(given),
   },
-  "new-password": { value: "", meaning: "ask for a new password, in place of the old one or of none" },
-  json: { value: "", meaning: "print everything as lines of JSON" },
-  help: { value: "", meaning: "print this", short: "h" },
-  version: { value: "", meaning: "print the version", short: "v" },
+  "new-password": { value: "" },
+  json: { value: "" },
+  help: { value: "", short: "h" },
+  version: { value: "", short: "v" },
 } as const satisfies Record<string, Option>;
+
+export type OptionName = keyof typeof OPTIONS;
 
 /** Never flags: they would be seen in the list of processes. */
 const PASSWORD_VARIABLE = "CIM_PASSWORD";
@@ -120,31 +115,11 @@ export function readOptions(argv: string[], env: Env): Options | "help" | "versi
 }
 
 /** In which language mistakes are told, those in the flags among them. */
-function spoken(argv: string[], env: Env): { language: Language; texts: Texts } {
+export function spoken(argv: string[], env: Env): { language: Language; texts: Texts } {
   const { values } = parseArgs({ args: argv, options: { lang: { type: "string" } }, strict: false });
   const lang = String(values.lang);
   const language = Object.hasOwn(LANGUAGES, lang) ? (lang as Language) : languageOf(env);
   return { language, texts: LANGUAGES[language] };
-}
-
-export function helpText(version: string): string {
-  const rows = Object.entries(OPTIONS).map(([name, option]: [string, Option]) => {
-    const flag = `${option.short ? `-${option.short}, ` : ""}--${name}${option.value && ` ${option.value}`}`;
-    const notes = [option.env, option.default].filter(Boolean).join(", ");
-    return `  ${flag.padEnd(20)}${option.meaning}${notes && ` (${notes})`}`;
-  });
-  return [
-    `cim-client ${version}: chat in a terminal, or send and read lines in a script.`,
-    "",
-    "Usage: cim-client --user NAME [--route URL] [--device NAME] [--lang LANGUAGE] [--json]",
-    "",
-    "In brackets the environment variable, and the default:",
-    ...rows,
-    "",
-    `The password is asked for, or read from ${PASSWORD_VARIABLE}; the session is remembered, so that the next start asks nothing.`,
-    `A key for the endpoint of --ai-url is read from ${AI_KEY_VARIABLE}.`,
-    "With input from a pipe, each line is sent, and the program ends when the last one has its receipt.",
-  ].join("\n");
 }
 
 function parseFlags(argv: string[], { flags }: Texts): Given {

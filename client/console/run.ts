@@ -3,9 +3,10 @@ import { ConfigError } from "../../common/config.ts";
 import { version } from "../../package.json" with { type: "json" };
 import { Chat } from "./chat.ts";
 import { configFile, dataFile } from "./files.ts";
+import { helpText } from "./help.ts";
 import { History } from "./history.ts";
 import { Failure, Login } from "./login.ts";
-import { helpText, type Options, readOptions } from "./options.ts";
+import { type Options, readOptions, spoken } from "./options.ts";
 import { Remembered } from "./remembered.ts";
 import { openScreen, type Screen, type Streams } from "./screen.ts";
 import { LANGUAGES } from "./texts/language.ts";
@@ -24,7 +25,9 @@ export async function runConsole(argv: string[], surroundings: Surroundings): Pr
   try {
     const options = readOptions(argv, env);
     if (options === "help" || options === "version") {
-      stdout.write(`${options === "help" ? helpText(version) : `cim-client ${version}`}\n`);
+      stdout.write(
+        `${options === "help" ? helpText(version, spoken(argv, env).texts) : `cim-client ${version}`}\n`,
+      );
       return 0;
     }
     return await new Console(options, surroundings).run();

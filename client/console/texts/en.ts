@@ -39,6 +39,28 @@ export const en: Texts = {
     ["hello", "says it to everyone"],
     [PRIVATE, "says it to one"],
   ],
+  help: {
+    title: "chat in a terminal, or send and read lines in a script.",
+    usage: "Usage",
+    brackets: "In brackets the environment variable, and the default:",
+    meanings: {
+      route: "where the route is",
+      user: "who you are; a new name is registered",
+      device: "under CIM_LOGIN_POLICY=multi, one session for each device",
+      lang: "en or zh-CN; when not set, what the locale says",
+      "ai-url": "an OpenAI-compatible endpoint that answers in AI mode; when not set, the built-in bot",
+      "ai-model": "the model that answers there",
+      "new-password": "ask for a new password, in place of the old one or of none",
+      json: "print everything as lines of JSON",
+      help: "print this",
+      version: "print the version",
+    },
+    notes: [
+      "The password is asked for, or read from CIM_PASSWORD; the session is remembered, so that the next start asks nothing.",
+      "A key for the endpoint of --ai-url is read from CIM_AI_KEY.",
+      "With input from a pipe, each line is sent, and the program ends when the last one has its receipt.",
+    ],
+  },
   flags: {
     wants: {
       url: "an http:// or https:// URL",

@@ -1,7 +1,7 @@
 /** What the console says, in one language. */
 import type { StatusName } from "../../../proto/status.ts";
 import type { Person } from "../events.ts";
-import type { Want } from "../options.ts";
+import type { OptionName, Want } from "../options.ts";
 import type { Problem } from "../problem.ts";
 
 export interface Texts {
@@ -13,6 +13,14 @@ export interface Texts {
   commandsTitle: string;
   /** What to type to talk, and what that does. */
   talking: [typed: string, meaning: string][];
+  /** `--help`. */
+  help: {
+    title: string;
+    usage: string;
+    brackets: string;
+    meanings: Record<OptionName, string>;
+    notes: string[];
+  };
   /** What was wrong with the flags. */
   flags: {
     wants: Record<Want, string>;

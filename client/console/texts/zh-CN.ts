@@ -78,6 +78,28 @@ export const zhCN: Texts = {
     ["你好", "发给所有人"],
     [PRIVATE, "发给一个人"],
   ],
+  help: {
+    title: "在终端里聊天，或在脚本中收发消息。",
+    usage: "用法",
+    brackets: "括号中为对应的环境变量和默认值：",
+    meanings: {
+      route: "路由的地址",
+      user: "您的用户名；新用户名会被注册",
+      device: "CIM_LOGIN_POLICY=multi 时，每台设备一个会话",
+      lang: "en 或 zh-CN；未设置时取决于系统语言",
+      "ai-url": "AI 模式下回答问题的 OpenAI 兼容接口；未设置时由内置机器人回答",
+      "ai-model": "在该接口回答问题的模型",
+      "new-password": "设置新密码，替换原密码（没有原密码也可以）",
+      json: "逐行输出 JSON",
+      help: "显示本帮助",
+      version: "显示版本",
+    },
+    notes: [
+      "密码在启动时询问，或取自 CIM_PASSWORD；会话会保存在本机，下次启动无需再输入。",
+      "--ai-url 接口的密钥取自 CIM_AI_KEY。",
+      "通过管道输入时，每一行作为一条消息发送，最后一条收到回执后程序结束。",
+    ],
+  },
   flags: {
     wants: {
       url: "http:// 或 https:// 地址",

@@ -18,8 +18,8 @@ import { Turns } from "./turns.ts";
 /** The device of a client that names none. */
 const DEFAULT_DEVICE = "default";
 /**
- * After a server's death all of its clients come at once. So many are placed in one turn of the event loop; in line,
- * as many as are served before the first of them would hang up.
+ * After a server's death all of its clients come at once. So many claim their sessions in one turn of the event loop;
+ * in line, as many as are served before the first of them would hang up.
  */
 const LOGINS_AT_ONCE = 32;
 const MAX_LOGINS_WAITING = 20_000;
@@ -91,7 +91,7 @@ export class Login {
     const account = own ? this.#resumed(given, own) : await this.#authenticated(given, origin);
     const device = given.device ?? own?.device ?? DEFAULT_DEVICE;
     const isNew = origin.caller.kind !== "nobody" || !!given.password || !!given.device;
-    const { server, session } = await this.#turns.take(() => this.#place(account, device, own, isNew));
+    const { server, session } = await this.#place(account, device, own, isNew);
     const where = { ip: server.host, cimServerPort: server.port, httpPort: server.httpPort };
     if (!isNew) return where;
     return { ...where, tls: server.tls, webSocketUrl: webSocketOf(server), ...(await this.#signed(session)) };
@@ -107,7 +107,9 @@ export class Login {
     await presence.mayLogin(account.userId, device, own);
     // A CIM v2 server knows no tokens, and believes whoever names a user.
     const server = await servers.choose(account.userId, tokenLogin || auth === "password" ? "ours" : "any");
-    return { server, session: await presence.claim(account, device, server, own) };
+    // A server that hangs must not hold up the others' logins: only what costs time here waits for its turn.
+    const session = await this.#turns.take(() => presence.claim(account, device, server, own));
+    return { server, session };
   }
 
   /** The account a token names; what else the request names must agree with it. */

@@ -5,6 +5,22 @@ import { ADMIN_KEY, type LoggedIn, OpenRoute, PASSWORD } from "./open-route.ts";
 const credentials = { userName: "alice", password: PASSWORD };
 
 describe("a login", () => {
+  test("of a crowd is not held up by a server that hangs", async () => {
+    await using route = await OpenRoute.start({}, { servers: 2 });
+    route.servers[1]!.state = "silent";
+    const crowd = await Promise.all(Array.from({ length: 200 }, (_, i) => resumable(route, i + 1)));
+    const placed: string[] = [];
+    const all = crowd.map(async (token) => {
+      const { code, dataBody } = await route.post<LoggedIn>("/login", {}, { token });
+      placed.push(`${code} ${dataBody.ip}`);
+    });
+    await until("half are placed", () => placed.length >= 100);
+    // The others wait for the server's answer, which nobody has given up yet.
+    expect([placed.length, route.logged]).toEqual([100, []]);
+    await Promise.all(all);
+    expect(new Set(placed)).toEqual(new Set(["9000 10.0.0.1"]));
+  });
+
   test("answers the server, and with a password also who one is and the proof of it", async () => {
     await using route = await OpenRoute.start();
     const account = await route.register("alice");
@@ -306,4 +322,19 @@ describe("guessing a password", () => {
 /** Resolves once a server was pushed something. */
 async function pushed(route: OpenRoute): Promise<void> {
   await until("a server is pushed something", () => route.servers.some(({ pushes }) => pushes > 0));
+}
+
+/** A token of a session on a server that is no more. */
+function resumable(route: OpenRoute, userId: number): Promise<string> {
+  const issuedAt = Date.now();
+  return route.tokens.sign({
+    kind: "session",
+    userId,
+    userName: `user ${userId}`,
+    sessionId: `${userId.toString(16).padStart(20, "0")}.1.0123456789`,
+    device: "default",
+    bootId: "gone",
+    issuedAt,
+    expiresAt: issuedAt + route.config.tokenMs,
+  });
 }

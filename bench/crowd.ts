@@ -33,6 +33,8 @@ export interface Counted {
   refused: number;
   hung: number;
   closed: number;
+  /** Connections that the server said goodbye to. */
+  goodbyes: number;
   lastInNs: number;
   resumes: number;
   deliveries: number;
@@ -146,18 +148,23 @@ async function lineOf(tokens: Tokens, i: number, { ip, port, bootId }: Place): P
   return `${ip} ${port} ${token}\n`;
 }
 
-/** Where the system's servers are, in the order in which logins are given them. */
+/** Where the system's servers are. */
 export async function placesOf({ routeUrl }: System, servers: number): Promise<Place[]> {
   const places = new Map<string, Place>();
   for (let i = 0; places.size < servers && i < 20 * servers; i++) {
-    const userName = `scout-${i}`;
-    await post(`${routeUrl}/registerAccount`, { userName });
-    const { ip, cimServerPort: port, token } = await post(`${routeUrl}/login`, { userName, device: "bench" });
-    const { bootId } = JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
-    places.set(bootId, { ip, port, bootId });
+    const place = await placeOfLogin(routeUrl, `scout-${i}`);
+    places.set(place.bootId, place);
   }
   if (places.size < servers) throw new BenchError(`logins are given ${places.size} of ${servers} servers`);
   return [...places.values()];
+}
+
+/** The server that a login of this user, whose account is made if need be, is given. */
+export async function placeOfLogin(routeUrl: string, userName: string): Promise<Place> {
+  await post(`${routeUrl}/registerAccount`, { userName });
+  const { ip, cimServerPort: port, token } = await post(`${routeUrl}/login`, { userName, device: "bench" });
+  const { bootId } = JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
+  return { ip, port, bootId };
 }
 
 interface Login {
@@ -220,6 +227,7 @@ const SUMMED = [
   "refused",
   "hung",
   "closed",
+  "goodbyes",
   "resumes",
   "deliveries",
   "duplicates",

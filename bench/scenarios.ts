@@ -1,6 +1,7 @@
 /** Every benchmark there is, in the order in which `bun run bench all` runs them. */
 import { failover } from "./connections-failover.ts";
 import { idle } from "./connections-idle.ts";
+import { limit } from "./connections-limit.ts";
 import { memory } from "./connections-memory.ts";
 import { storm } from "./connections-storm.ts";
 import { fanout } from "./fanout.ts";
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   memory,
   storm,
   idle,
+  limit,
   failover,
   fanout,
   fanout100k,

@@ -423,7 +423,8 @@ static void take_bytes(uint32_t id, uint8_t *start, uint8_t *end) {
   c->rest = rest;
 }
 
-static void read_socket(uint32_t id) {
+/* Reads what there is; `ends`: the other side has written its last. */
+static void read_socket(uint32_t id, int ends) {
   Client *c = &clients[id];
   for (;;) {
     if (c->rest_length) memcpy(buffer, c->rest, c->rest_length);
@@ -438,7 +439,7 @@ static void read_socket(uint32_t id) {
     int fd = c->fd;
     take_bytes(id, buffer, buffer + c->rest_length + got);
     if (c->fd != fd) return;
-    if (got < room && c->state != ASKING) return;
+    if (got < room && !ends) return;
   }
 }
 
@@ -451,7 +452,7 @@ static void take_event(uint32_t id, uint32_t events) {
   }
   if ((events & EPOLLOUT) && c->state == CONNECTING) write_login(c);
   else if ((events & EPOLLOUT) && c->state == ASKING && c->rest_length == 0 && !(events & EPOLLIN)) write_resume(c);
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_socket(id);
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) read_socket(id, events & (EPOLLRDHUP | EPOLLHUP));
 }
 
 static void fire(uint32_t timer) {

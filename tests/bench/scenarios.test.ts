@@ -20,6 +20,7 @@ const SMALL: Record<string, string[]> = {
   growth: ["--online", "20", "--rate", "200"],
   storm: ["--clients", "200"],
   idle: ["--clients", "60", "--workers", "2", "--heartbeat", "1", "--window", "1.5"],
+  limit: ["--files", "400", "--newcomers", "50", "--logins", "4"],
   failover: ["--clients", "40", "--others", "1"],
   fanout: ["--clients", "200", "--messages", "2"],
   "fanout-100k": ["--clients", "200", "--workers", "2", "--messages", "2"],

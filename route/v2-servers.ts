@@ -9,7 +9,7 @@ import type { Logger } from "../common/logger.ts";
 import { addressOf, type ServerInstance } from "../common/registry/registry.ts";
 import { ALL } from "../proto/conversation.ts";
 import type { DownlinkItem } from "../proto/gen/link_pb.ts";
-import type { Fate, Target } from "./deliver.ts";
+import type { Fate, Target } from "./downlinks.ts";
 import type { Servers } from "./servers.ts";
 import type { Sessions } from "./store/sessions.ts";
 import { isOn, type Outcome, type V2Reader, type V2User, type Wanted } from "./v2-reader.ts";

@@ -16,14 +16,19 @@ export function StatusBar() {
     return () => clearInterval(timer);
   }, [until]);
 
+  const waiting = pending > 0 && texts.queued(pending);
   const seconds = Math.ceil((until - now) / 1000);
   return (
     <div class="status" role="status">
-      {link.state === "connecting" && <p>{texts.connecting}</p>}
+      {link.state === "connecting" && (
+        <p>
+          {texts.connecting} {waiting}
+        </p>
+      )}
       {link.state === "waiting" && (
         <p>
           {texts.noConnection} {/* Seconds that run are not to be read aloud one by one. */}
-          <span aria-hidden="true">{texts.nextTry(seconds)}</span> {pending > 0 && texts.queued(pending)}
+          <span aria-hidden="true">{texts.nextTry(seconds)}</span> {waiting}
           <button type="button" onClick={() => chat.hurry()}>
             {texts.tryNow}
           </button>

@@ -9,6 +9,7 @@ import { Wheel } from "../common/wheel.ts";
 import { version } from "../package.json" with { type: "json" };
 import { findAdvertised } from "./advertise.ts";
 import { Capacity, roomFor } from "./capacity.ts";
+import { Collector } from "./collector.ts";
 import { Connection } from "./connection.ts";
 import { Fanout, SLICE } from "./fanout.ts";
 import { httpHandler } from "./http.ts";
@@ -61,6 +62,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const again = new LookAgain(sessions);
   const lookAgain = (everything: boolean) => again.start(everything);
   const meters = new Meters();
+  const collector = new Collector(() => Bun.gc(true));
 
   let announced = false;
   let draining: Promise<void> | null = null;
@@ -109,6 +111,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const timer = setInterval(() => {
     wheel.advance();
     uplink.tick();
+    collector.tick(meters.logins, wheel.now);
   }, wheel.tickMs);
   const lookout = setInterval(() => {
     if (v2Route?.believes) void v2Route.look();

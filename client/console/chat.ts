@@ -80,6 +80,7 @@ export class Chat {
     this.#listening = new Listening({
       client,
       people,
+      interactive: options.screen.interactive,
       show,
       keep,
       remember: (token) => this.#trying(() => remember(token)),

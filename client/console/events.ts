@@ -41,6 +41,8 @@ export type Event =
   | { type: "connecting"; route: string }
   | { type: "ready"; user: Person; route: string; registered: boolean }
   | ({ type: "message" } & Said)
+  /** Told only to a person: so many that everyone was told, while one was away, are not shown. */
+  | { type: "skipped"; count: number }
   | { type: "queued"; to: Person | null; text: string }
   | {
       type: "sent";

@@ -1,12 +1,15 @@
 /** What reaches the console by itself: messages, outages, and new tokens of the session. */
 import { parseConversation, peerOf } from "../../proto/conversation.ts";
 import type { Client, Message, Status } from "../sdk/client.ts";
+import { Backlog } from "./backlog.ts";
 import type { Event, Said } from "./events.ts";
 import type { People } from "./people.ts";
 
 export interface ListeningOptions {
   client: Client;
   people: People;
+  /** A person reads along, who wants to see the end of what was missed. */
+  interactive: boolean;
   show(event: Event): void;
   /** For the history. */
   keep(said: Said): void;
@@ -16,10 +19,17 @@ export interface ListeningOptions {
 
 export class Listening {
   readonly #options: ListeningOptions;
+  readonly #backlog: Backlog;
   #connected = true;
 
   constructor(options: ListeningOptions) {
+    const { show, interactive } = options;
     this.#options = options;
+    this.#backlog = new Backlog({
+      show: (said) => show({ type: "message", ...said }),
+      skipped: (count) => show({ type: "skipped", count }),
+    });
+    if (interactive) this.#backlog.begin();
   }
 
   /** As far as it was told. */
@@ -33,13 +43,14 @@ export class Listening {
   }
 
   async #messages(): Promise<void> {
-    const { client, people, keep, show } = this.#options;
+    const { client, people, keep } = this.#options;
     for await (const message of client.messages) {
       people.learn(message.sender);
       const said = this.#said(message);
       keep(said);
-      show({ type: "message", ...said });
+      this.#backlog.add(said);
     }
+    this.#backlog.end();
   }
 
   #said({ conversation, seq, messageId, sender, at, text, data, own }: Message): Said {
@@ -67,7 +78,9 @@ export class Listening {
   }
 
   #reconnected(): void {
-    if (!this.#connected) this.#options.show({ type: "connected" });
+    if (this.#connected) return;
     this.#connected = true;
+    this.#options.show({ type: "connected" });
+    if (this.#options.interactive) this.#backlog.begin();
   }
 }

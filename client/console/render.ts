@@ -34,6 +34,8 @@ export class Renderer {
       }
       case "message":
         return this.#said(event);
+      case "skipped":
+        return this.#style("dim", texts.skipped(event.count));
       case "queued":
         return this.#style("yellow", `  … ${texts.queued}`);
       case "receipts": {

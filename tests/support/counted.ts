@@ -10,7 +10,7 @@ import { openRoute } from "../../route/route.ts";
 import { openRedis } from "../../route/store/redis.ts";
 import { openServer, type Server } from "../../server/server.ts";
 import type { RedisServer } from "./redis.ts";
-import { until } from "./until.ts";
+import { ranDuring } from "./redis-monitor.ts";
 
 /** What an operation came to: Redis commands by their name, those inside of scripts, too; and internal calls by their path. */
 export interface Cost {
@@ -18,15 +18,8 @@ export interface Cost {
   calls: Record<string, number>;
 }
 
-/** Each second the route looks into every shard for what is not pushed: that belongs to no operation. */
-const SWEEP_MS = 1000;
-const SHARDS = 256;
-/** What is left of a second between two sweeps, with a margin. */
-const WINDOW_MS = 800;
-const ATTEMPTS = 20;
-
 /** Commands of the test itself; the operations use none of them. */
-const OUR_OWN = new Set(["hello", "client", "info", "hscan", "zcard"]);
+const OUR_OWN = new Set(["hscan", "zcard"]);
 /** Signs of life: each server once in a while, whatever happens, and before a login if it was silent for a second. */
 const ALWAYS = new Set(["/internal/announce", "/health"]);
 
@@ -113,48 +106,14 @@ export class Counted {
     return ((await response.json()) as { dataBody: T }).dataBody;
   }
 
-  /** @param operation answers once all it came to is done, in less than a second */
+  /** @param operation answers once all it came to is done */
   async cost(operation: () => Promise<unknown>): Promise<Cost> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      await this.#sweep();
-      const started = performance.now();
-      const [commands, calls] = [await this.#commands(), this.calls.length];
-      await operation();
-      const after = await this.#commands();
-      // It took until the next sweep: which of the commands were whose is not to be told.
-      if (performance.now() - started > WINDOW_MS) continue;
-      const counts = Object.entries(after).map(([name, count]) => [name, count - (commands[name] ?? 0)]);
-      return {
-        commands: Object.fromEntries(counts.filter(([, count]) => count !== 0)),
-        calls: tally(this.calls.slice(calls).filter((path) => !ALWAYS.has(path))),
-      };
-    }
-    throw new Error(`the operation takes longer than ${WINDOW_MS} ms, ${ATTEMPTS} times in a row`);
-  }
-
-  /** Resolves right after the route's sweep. */
-  async #sweep(): Promise<void> {
-    const swept = async () => (await this.#commands()).zrangebyscore ?? 0;
-    const before = await swept();
-    let last = before;
-    await until(
-      "the route looks for what is not pushed",
-      async () => {
-        const now = await swept();
-        const isDone = now - before >= SHARDS && now === last;
-        last = now;
-        return isDone;
-      },
-      10 * SWEEP_MS,
-    );
-  }
-
-  async #commands(): Promise<Record<string, number>> {
-    const info = String(await this.redis.ask("INFO", "commandstats"));
-    const rows = [...info.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)];
-    return Object.fromEntries(
-      rows.flatMap(([, name, count]) => (OUR_OWN.has(name!) ? [] : [[name!, Number(count)]])),
-    );
+    const before = this.calls.length;
+    const ran = await ranDuring(this.redis, operation);
+    return {
+      commands: tally(ran.map(({ command }) => command).filter((command) => !OUR_OWN.has(command))),
+      calls: tally(this.calls.slice(before).filter((path) => !ALWAYS.has(path))),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

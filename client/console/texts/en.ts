@@ -86,6 +86,7 @@ export const en: Texts = {
   ready: ({ userName, userId }, route) => `You are ${userName}, userId ${userId}, at ${route}.`,
   readyHint: "Text goes to everyone, <name>;;<text> to one. :all lists the commands.",
   registered: ({ userName, userId }) => `Registered ${userName}, userId ${userId}.`,
+  skipped: (count) => `${count} earlier messages to everyone are not shown; :q <keyword> finds them.`,
   queued: "not connected: it is sent as soon as there is a connection",
   accepted: (to, place) => `accepted: to ${to}, ${place}`,
   stored: (to, place) => `stored: ${to} is offline and gets it at the next login, ${place}`,

@@ -44,6 +44,8 @@ export interface Texts {
   ready(user: Person, route: string): string;
   readyHint: string;
   registered(user: Person): string;
+  /** Messages to everyone that came while one was away. */
+  skipped(count: number): string;
   queued: string;
   /** `place`: "#5", or "#5–#68" for several that follow one another. */
   accepted(to: string, place: string): string;

@@ -125,6 +125,7 @@ export const zhCN: Texts = {
   ready: ({ userName, userId }, route) => `您是 ${userName}，userId ${userId}，已登录 ${route}。`,
   readyHint: "直接输入发给所有人，<用户名>;;<内容> 发给一个人，:all 列出全部命令。",
   registered: ({ userName, userId }) => `已注册 ${userName}，userId ${userId}。`,
+  skipped: (count) => `更早的 ${count} 条发给所有人的消息未显示，:q <关键字> 可查找。`,
   queued: "未连接：恢复连接后立即发送",
   accepted: (to, place) => `已送达服务端：发给${to}，${place}`,
   stored: (to, place) => `已保存：${to} 不在线，下次登录时收到，${place}`,

@@ -11,7 +11,7 @@ const HEAP = "./bench/connections-heap.ts";
 const BARE = [process.execPath, "bench/connections-bare.ts"];
 const FLAGS = {
   sessions: { default: "5000,15000", meaning: "sessions at which memory is read, fewest first" },
-  settle: { default: "6", meaning: "seconds of idleness before memory is read" },
+  settle: { default: "4", meaning: "seconds of idleness before memory is read" },
 };
 /** Come and go before anything is measured: what they leave is what the program itself needs to run. */
 const WARM_UP_CLIENTS = 1000;
@@ -47,8 +47,9 @@ export const memory: Scenario = {
 
 async function trial(options: Options): Promise<Trial> {
   const ours = await measureOurs(options);
-  const bun = await measureBare(options, BARE);
-  const c = await measureBare(options);
+  const bun = await measureBare(options, options.number("settle"), BARE);
+  // Nothing in it settles.
+  const c = await measureBare(options, 0);
   const [few] = options.numbers("sessions");
   const bytes = (name: string, value: number, floor?: string): Value => ({
     name,
@@ -83,9 +84,14 @@ async function measureOurs(options: Options) {
   });
   const pid = system.pids.server!;
   const place = (await placesOf(system, 1))[0]!;
-  await warmUp(place, options);
+  await warmUp(place, options.number("settle"));
   const before = options.binary ? null : await collect(pid, file);
-  const grown = await grow(processes, { ...place, pid }, options);
+  const grown = await grow(
+    processes,
+    { ...place, pid },
+    options.numbers("sessions"),
+    options.number("settle"),
+  );
   const after = options.binary ? null : await collect(pid, file);
   const count = options.numbers("sessions").at(-1)!;
   const collected = before &&
@@ -96,17 +102,17 @@ async function measureOurs(options: Options) {
   return { grown, collected };
 }
 
-async function measureBare(options: Options, program?: string[]): Promise<Grown> {
+async function measureBare(options: Options, settle: number, program?: string[]): Promise<Grown> {
   await using processes = new Processes();
   const place = await startFloor(processes, program);
-  await warmUp(place, options);
-  return await grow(processes, place, options);
+  await warmUp(place, settle);
+  return await grow(processes, place, options.numbers("sessions").slice(-1), settle);
 }
 
 /** Clients come and go. */
-async function warmUp(place: Place, options: Options): Promise<void> {
+async function warmUp(place: Place, settle: number): Promise<void> {
   await comeAndGo(place);
-  await Bun.sleep(options.number("settle") * 500);
+  await Bun.sleep(settle * 500);
 }
 
 async function comeAndGo(place: Place): Promise<void> {
@@ -121,14 +127,18 @@ interface Grown {
   more: number;
 }
 
-async function grow(processes: Processes, server: Place & { pid: number }, options: Options): Promise<Grown> {
+async function grow(
+  processes: Processes,
+  server: Place & { pid: number },
+  counts: number[],
+  settle: number,
+): Promise<Grown> {
   const before = residentBytesOf(server.pid);
-  const counts = options.numbers("sessions");
   const residents: number[] = [];
   for (const [i, count] of counts.entries()) {
     const first = counts[i - 1] ?? 0;
     await enter(processes, server, first, count - first);
-    await Bun.sleep(options.number("settle") * 1000);
+    await Bun.sleep(settle * 1000);
     residents.push(residentBytesOf(server.pid) - before);
   }
   const [few, many] = [counts[0]!, counts.at(-1)!];

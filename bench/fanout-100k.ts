@@ -20,7 +20,7 @@ import { windows } from "./windows.ts";
 const FLAGS = {
   clients: { default: "100000", meaning: "connections the message goes to" },
   workers: { default: "6", meaning: "processes of the server (CIM_WORKERS)" },
-  messages: { default: "3", meaning: "messages in a trial, one after another; the middle one counts" },
+  messages: { default: "2", meaning: "messages in a trial, one after another" },
   bytes: { default: "100", meaning: "bytes of a message's text" },
   store: { default: "sqlite", meaning: "sqlite or redis" },
 };

@@ -18,7 +18,7 @@ import { type Store, System } from "./system.ts";
 
 const FLAGS = {
   clients: { default: "10000", meaning: "connections the message goes to" },
-  messages: { default: "10", meaning: "messages in a trial, one after another" },
+  messages: { default: "7", meaning: "messages in a trial, one after another" },
   bytes: { default: "100", meaning: "bytes of a message's text" },
   store: { default: "sqlite", meaning: "sqlite or redis" },
 };

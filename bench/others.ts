@@ -13,7 +13,7 @@ import { Talker } from "./talker.ts";
 const FLAGS = {
   clients: { default: "1000", meaning: "clients that chat, in pairs" },
   window: { default: "16", meaning: "messages each of them has under way" },
-  connections: { default: "5000", meaning: "connections for the rest" },
+  connections: { default: "3000", meaning: "connections for the rest" },
   text: { default: "100", meaning: "bytes of a message" },
   which: {
     default: "cim,mosquitto,nats,ejabberd",

@@ -219,7 +219,7 @@ describe("a start of several workers that cannot succeed ends with 1 and one lin
 describe.skipIf(redisMissing !== null || zookeeperMissing !== null)(
   redisMissing ?? zookeeperMissing ?? "a route of two workers on Redis and ZooKeeper",
   () => {
-    test("shares its port, serves on while one of them is killed, and drains with 0", async () => {
+    test("shares its port, serves on while one of them is killed, and drains with 0; so do the workers of a server", async () => {
       await using redis = await startRedis();
       await using zookeeper = await startZooKeeper();
       const env = { ...ENV, CIM_STORE: redis.url, CIM_REGISTRY: `zookeeper://${zookeeper.host}/im` };
@@ -227,7 +227,12 @@ describe.skipIf(redisMissing !== null || zookeeperMissing !== null)(
       cleanups.push(() => system.end());
       await system.route.start({ CIM_WORKERS: "2" });
       await system.route.process.printed(/workers +2/);
-      await system.servers[0]!.start();
+      const server = system.servers[0]!;
+      server.health.splice(0);
+      await server.start({ CIM_WORKERS: "2", CIM_SERVER_PORT: "0", CIM_SERVER_HTTP_PORT: "0" });
+      await until("both workers of the server are in ZooKeeper", async () =>
+        (await (await fetch(`${system.routeUrl}/metrics`)).text()).includes("\ncim_route_servers 2\n"),
+      );
       const readers = await Promise.all(["r1", "r2"].map((name) => reader(system, name)));
       const loads = [new Load(await member(system, "s1"), "all")];
       const { pid } = system.route.process;
@@ -248,7 +253,9 @@ describe.skipIf(redisMissing !== null || zookeeperMissing !== null)(
         await one.count(wanted.length);
         expect(one.messages.map(({ seq, text }) => ({ seq, text }))).toEqual(wanted as never);
       }
-      expect(await system.route.stop()).toBe(0);
+      expect([await server.stop(), await system.route.stop()]).toEqual([0, 0]);
+      // Nothing has to expire: each took its node away.
+      expect(await zookeeper.ask("dump")).not.toContain("/im/cim/");
     });
   },
 );

@@ -47,29 +47,40 @@ export function sqliteLog(file: SqliteFile): SqliteLog {
     if (place.settled > 0) yield* preceding.iterate(place.id, Math.min(seq, place.settled + 1), limit);
   }
 
+  // Nobody is shown what a power cut may take back: its seq would be given to another message.
+  let appending = Promise.resolve();
+  async function read<T>(work: () => T): Promise<T> {
+    const result = await file.read(work);
+    await appending;
+    return result;
+  }
+
   return {
     async append(drafts) {
       if (drafts.length === 0) return [];
       await recent.room();
-      return append(drafts);
+      const appended = append(drafts);
+      appending = file.durable();
+      await appending;
+      return appended;
     },
     read: (conversation, seq, limit) =>
-      file.read(() => {
+      read(() => {
         const place = places.find(conversation) ?? NOWHERE;
         const { page, more } = take(after(place, seq, limit.messages + 1), limit);
         const through = more ? page.at(-1)!.seq : Math.max(seq, place.head);
         return { after: seq, through, head: place.head, messages: page.map(stored(conversation)) };
       }),
     history: (conversation, seq, limit) =>
-      file.read(() => {
+      read(() => {
         const place = places.find(conversation) ?? NOWHERE;
         const rows = before(place, Math.min(seq, Number.MAX_SAFE_INTEGER), limit.messages);
         return take(rows, limit).page.reverse().map(stored(conversation));
       }),
-    head: (conversation) => file.read(() => places.find(conversation)?.head ?? 0),
+    head: (conversation) => read(() => places.find(conversation)?.head ?? 0),
     // Ids rise with the seqs of a conversation, and unlike `at` never step back with a clock.
     unpushed: (at, limit) =>
-      file.read(() => {
+      read(() => {
         const settled = unpushed.all(at, limit).sort((a, b) => a.id - b.id);
         const held = recent.marked(at, limit - settled.length);
         return [
@@ -107,7 +118,7 @@ function prepareAppend(file: SqliteFile, places: Places, recent: RecentMessages)
     const touched = new Map<string, { place: Place; head: number }>();
     const fresh = new Map<string, { place: Place; entry: JournalEntry }>();
     // Nothing is changed but the file before the transaction stands.
-    const { appended, row } = file.durablyNow(() => {
+    const { appended, row } = file.writeNow(() => {
       const appended = drafts.map((draft): Appended => {
         const { conversation, senderId, messageId, at, bytes } = draft;
         const its = touched.getOrInsertComputed(conversation, () => {

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import { ConfigError } from "../../common/config.ts";
 import { CimError } from "../../proto/status.ts";
 import { ensureSchema } from "./sqlite-schema.ts";
+import { SyncFile } from "./sync-file.ts";
 
 export const MEMORY = ":memory:";
 
@@ -12,7 +13,7 @@ export const MEMORY = ":memory:";
 const BUSY_TIMEOUT_MS = 2000;
 const CACHE_KIB = 32 * 1024;
 /** Pages in the write-ahead log before they are moved to their places: the more, the fewer moves of the same page. */
-const CHECKPOINT_PAGES = 16_000;
+const CHECKPOINT_PAGES = 4000;
 /** What the write-ahead log is cut back to after a burst. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
 /** While something is wrong, `trouble()` tries to write this much, this often. */
@@ -26,11 +27,11 @@ const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
 const FAILURES = new Set([3, BUSY, 6, 7, 8, 10, CORRUPT, 13, 14, 15, NOT_A_DATABASE]);
 
-type Durability = "FULL" | "NORMAL";
-
 /**
  * One connection of one process, which has the file to itself: what it knows in memory is never behind the file.
- * Durability is switched between transactions.
+ *
+ * A commit is in the write-ahead log, with the kernel; who needs it on the disk waits for that apart (sync-file.ts), while
+ * others go on: a disk may take milliseconds.
  */
 export class SqliteFile {
   readonly #db: Database;
@@ -40,7 +41,7 @@ export class SqliteFile {
   readonly #rollback: Statement;
   readonly #fillRoom: Statement;
   readonly #emptyRoom: Statement;
-  #durability: Durability = "FULL";
+  readonly #sync: SyncFile;
   #trouble: { text: string; lasting: boolean } | null = null;
   #triedAt = 0;
   #closed = false;
@@ -48,6 +49,9 @@ export class SqliteFile {
   /** @throws ConfigError, in one line, when the file cannot be used */
   constructor(readonly name: string) {
     this.#db = open(name);
+    this.#sync = new SyncFile(name === MEMORY ? null : `${resolve(name)}-wal`, (error) =>
+      this.#failed(error),
+    );
     this.#begin = this.prepare("BEGIN IMMEDIATE");
     this.#commit = this.prepare("COMMIT");
     this.#rollback = this.prepare("ROLLBACK");
@@ -61,24 +65,26 @@ export class SqliteFile {
     return statement as unknown as Statement<Row, Params>;
   }
 
-  /** Runs `work` in a transaction that is on the disk, not only with the kernel, before this resolves. */
+  /** Runs `work` in a transaction that is on the disk, not only with the kernel, when this resolves. */
   async durably<T>(work: () => T): Promise<T> {
-    return this.durablyNow(work);
+    const result = this.#write(work);
+    await this.durable();
+    return result;
   }
 
-  /** The same, for one who has to go on before anything else happens. */
-  durablyNow<T>(work: () => T): T {
-    return this.#write(work, "FULL");
+  /** Resolves when all that was committed until now is on the disk. @throws CimError FALLBACK when that cannot be known */
+  durable(): Promise<void> {
+    return this.#sync.done();
   }
 
-  /** Runs `work` in a transaction that outlives the process at once, and a power cut once a later `durably` has resolved. */
+  /** Runs `work` in a transaction that outlives the process at once, and a power cut once it is `durable`. */
   async write<T>(work: () => T): Promise<T> {
-    return this.#write(work, "NORMAL");
+    return this.#write(work);
   }
 
   /** The same, for one who has to go on before anything else happens. */
   writeNow<T>(work: () => T): T {
-    return this.#write(work, "NORMAL");
+    return this.#write(work);
   }
 
   /** Runs `work`, which only reads. Nothing else happens meanwhile: it is one state of the file without a transaction. */
@@ -97,20 +103,18 @@ export class SqliteFile {
     return this.#trouble?.text ?? null;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     for (const statement of this.#statements) statement.finalize();
+    await this.#sync.close();
     this.#db.close();
   }
 
-  #write<T>(work: () => T, durability: Durability): T {
+  #write<T>(work: () => T): T {
     return this.#guard(() => {
-      if (this.#durability !== durability) {
-        this.#db.run(`PRAGMA synchronous = ${durability}`);
-        this.#durability = durability;
-      }
       const result = this.#inTransaction(work);
+      this.#sync.needed();
       if (this.#trouble && !this.#trouble.lasting) this.#trouble = null;
       return result;
     });
@@ -145,11 +149,18 @@ export class SqliteFile {
     }
   }
 
+  /** What the kernel could not write may be gone from its memory, too: nothing more is accepted before a restart. */
+  #failed(error: Error): CimError {
+    const text = `${this.name}: ${error.message}`;
+    this.#trouble = { text, lasting: true };
+    return new CimError("FALLBACK", text, { cause: error });
+  }
+
   // A commit of some size, since the write-ahead log may have room for a small one on a full disk.
   #tryRoom(): void {
     try {
-      this.#write(() => this.#fillRoom.run(ROOM_BYTES), "FULL");
-      this.#write(() => this.#emptyRoom.run(), "FULL");
+      this.#write(() => this.#fillRoom.run(ROOM_BYTES));
+      this.#write(() => this.#emptyRoom.run());
     } catch (error) {
       if (!(error instanceof CimError)) throw error;
     }
@@ -167,7 +178,7 @@ function open(name: string): Database {
     if (file !== MEMORY && mode !== "wal") {
       throw new Error(`the file system does not support a write-ahead log (journal mode ${mode})`);
     }
-    db.run(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
+    db.run(`PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
     db.run(`PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     db.run("PRAGMA temp_store = MEMORY");
     ensureSchema(db, name);

@@ -24,7 +24,7 @@ export async function openSqlite(name: string): Promise<Store & { log: SqliteLog
     trouble: () => file.trouble(),
     close: async () => {
       log.settleNow();
-      file.close();
+      await file.close();
     },
   };
 }

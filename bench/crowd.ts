@@ -195,6 +195,15 @@ export async function startFloor(
   return { ip: "127.0.0.1", port, bootId: "", pid };
 }
 
+const BUSY = 0.9;
+
+/** What to say of clients whose process took this part of a core. */
+export function remarkOn(busy: number): string[] {
+  return busy < BUSY
+    ? []
+    : [`the clients were busy ${Math.round(busy * 100)} % of a core: they were the bottleneck`];
+}
+
 /** What several crowds counted, as one; of times the worst, since percentiles of parts cannot be joined. */
 export function together(all: readonly Counted[]): Counted {
   const sums = SUMMED.map((name) => [name, all.reduce((sum, one) => sum + one[name], 0)]);

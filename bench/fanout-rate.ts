@@ -1,5 +1,5 @@
 /** Messages to everyone, many a second, for a while: whether all come, and how late. */
-import { CROWD_SETTINGS, Crowd, placesOf, startCrowds, together, writeClients } from "./crowd.ts";
+import { CROWD_SETTINGS, Crowd, placesOf, remarkOn, startCrowds, together, writeClients } from "./crowd.ts";
 import type { Options } from "./options.ts";
 import { Meter } from "./processes.ts";
 import type { Scenario, Trial } from "./scenario.ts";
@@ -73,6 +73,7 @@ async function window({ readers, speaker, pids }: Parts, options: Options, secon
   const rate = options.number("rate");
   const messages = Math.round(rate * seconds);
   const within = seconds * 1000 + LATE_MS;
+  const before = together(await Promise.all(readers.map((crowd) => crowd.ask("stats", "stats"))));
   await Promise.all(readers.map((crowd) => crowd.ask(`watch ${crowd.count * messages}`, "watching")));
   const all = Promise.allSettled(readers.map((crowd) => crowd.hear("delivered", within)));
   await speaker.ask("clear", "cleared");
@@ -82,6 +83,7 @@ async function window({ readers, speaker, pids }: Parts, options: Options, secon
   const spent = meter.spent();
   const seen = together(await Promise.all(readers.map((crowd) => crowd.ask("stats", "stats"))));
   const { receipt, ping } = await speaker.ask("stats", "stats");
+  const busy = (seen.processorSeconds - before.processorSeconds) / seconds / readers.length;
   const wanted = options.number("clients") * messages;
   const cost = (name: string) => {
     const { user, system } = spent[name]!;
@@ -104,5 +106,6 @@ async function window({ readers, speaker, pids }: Parts, options: Options, secon
       { name: "route: processor", unit: "µs/delivery", value: cost("route") },
       { name: "read from the log", unit: "deliveries", value: seen.readOn },
     ],
+    remarks: remarkOn(busy),
   };
 }

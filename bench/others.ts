@@ -1,5 +1,5 @@
 /** The same jobs done by what a user could run instead, and by CIM: private messages, messages to all, connections. */
-import { CROWD_SETTINGS, Crowd, placesOf, startCrowds, writeClients } from "./crowd.ts";
+import { CROWD_SETTINGS, Crowd, placesOf, remarkOn, startCrowds, writeClients } from "./crowd.ts";
 import { drive, systemTarget } from "./load.ts";
 import { compile } from "./native.ts";
 import type { Options } from "./options.ts";
@@ -120,6 +120,7 @@ interface Line {
   delivered: number;
   deliveries: number;
   lastMs: number;
+  processorSeconds: number;
   receipt: { p50Ms: number; p99Ms: number };
   delivery: { p50Ms: number; p99Ms: number };
 }
@@ -170,7 +171,10 @@ async function trialOf(broker: Broker, connections: number, options: Options): P
       { name: "memory of a connection", unit: "bytes", value: memory },
       { name: "logins", unit: "logins/s", value: joined.in / joined.seconds },
     ],
-    remarks: joined.refused > 0 ? [`${joined.refused} of ${connections} connections were refused`] : [],
+    remarks: [
+      ...remarkOn(chat.processorSeconds / chat.seconds),
+      ...(joined.refused > 0 ? [`${joined.refused} of ${connections} connections were refused`] : []),
+    ],
   };
 }
 

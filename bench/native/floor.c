@@ -97,8 +97,7 @@ static void read_socket(int fd) {
 
 static void accept_some(int listener) {
   for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    no_delay(fd);
     opened[fd] = 1;
     if (fd > highest) highest = fd;
     watch_fd(epoll, fd, EPOLLIN | EPOLLRDHUP, (uint64_t)fd);
@@ -121,8 +120,8 @@ int main(int argc, char **argv) {
   for (int i = 0; i < LISTENERS; i++) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    struct sockaddr_in at = address_of(htonl(INADDR_LOOPBACK), port);
-    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0) die("listen");
+    struct sockaddr_in at = place_of(htonl(INADDR_LOOPBACK), port);
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0) fail("listen on %d: %s", port, strerror(errno));
     listens[fd] = 1;
     watch_fd(epoll, fd, EPOLLIN, (uint64_t)fd);
   }

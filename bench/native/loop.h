@@ -1,40 +1,16 @@
-/* What the programs here share: the clock, sockets that do not block, lines of commands on stdin. */
+/* What programs here share that hold many sockets: where they connect from, and lines of commands on stdin. */
 #ifndef LOOP_H
 #define LOOP_H
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "socket.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-static inline uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static inline void die(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static inline struct sockaddr_in address_of(uint32_t ip, uint16_t port) {
+static inline struct sockaddr_in place_of(uint32_t ip, uint16_t port) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
   a.sin_addr.s_addr = ip;
   return a;
@@ -43,14 +19,14 @@ static inline struct sockaddr_in address_of(uint32_t ip, uint16_t port) {
 /* Begins to connect, from `source` if it is not 0; -1 when that fails at once. */
 static inline int begin_connect(uint32_t source, uint32_t ip, uint16_t port) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
-  if (fd < 0) die("socket");
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (fd < 0) fail("socket: %s", strerror(errno));
+  no_delay(fd);
   if (source) {
-    struct sockaddr_in from = address_of(source, 0);
+    struct sockaddr_in from = place_of(source, 0);
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0) die("bind");
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0) fail("bind: %s", strerror(errno));
   }
-  struct sockaddr_in to = address_of(ip, port);
+  struct sockaddr_in to = place_of(ip, port);
   if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS) return fd;
   close(fd);
   return -1;
@@ -58,7 +34,7 @@ static inline int begin_connect(uint32_t source, uint32_t ip, uint16_t port) {
 
 static inline void watch_fd(int epoll, int fd, uint32_t events, uint64_t data) {
   struct epoll_event event = {.events = events, .data.u64 = data};
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) die("epoll_ctl");
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) fail("epoll_ctl: %s", strerror(errno));
 }
 
 static inline double processor_seconds(void) {

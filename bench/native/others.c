@@ -184,7 +184,7 @@ static void begin(uint32_t i) {
   c->talk = (Talk){.id = first_id + i};
   uint32_t source = htonl(0x7f020000u + 1 + (first_id + i) / 20000);
   c->fd = begin_connect(source, htonl(INADDR_LOOPBACK), port);
-  if (c->fd < 0) die("connect");
+  if (c->fd < 0) fail("connect: %s", strerror(errno));
   watch_fd(epoll, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, i);
   uint8_t out[1024];
   c->unsent_length = (size_t)(protocol->hello(&c->talk, out) - out);
@@ -238,7 +238,7 @@ int main(int argc, char **argv) {
   const char *name = option(argc, argv, "protocol", "mqtt");
   for (size_t i = 0; i < sizeof PROTOCOLS / sizeof *PROTOCOLS; i++)
     if (strcmp(PROTOCOLS[i]->name, name) == 0) protocol = PROTOCOLS[i];
-  if (!protocol) die(name);
+  if (!protocol) fail("protocol=%s: there is no such protocol", name);
   count = (uint32_t)atoi(option(argc, argv, "count", "2"));
   first_id = (uint32_t)atoi(option(argc, argv, "first", "0"));
   port = (uint16_t)atoi(option(argc, argv, "port", "0"));

@@ -8,6 +8,7 @@ import { type Downlinked, decodeDownlink } from "../proto/downlink.ts";
 import { type DownlinkItem, DownlinkReplySchema } from "../proto/gen/link_pb.ts";
 import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import type { Fanout } from "./fanout.ts";
+import type { Meters } from "./meters.ts";
 import { Push } from "./push.ts";
 import { envelope, sendMsg } from "./send-msg.ts";
 import type { Sessions } from "./sessions.ts";
@@ -17,6 +18,7 @@ export interface HttpParts {
   link: Link;
   sessions: Sessions;
   fanout: Fanout;
+  meters: Meters;
   /** Has all clients ask for what they lack. */
   lookAgain(everything: boolean): void;
   log: Logger;
@@ -86,6 +88,7 @@ async function admitPush(request: Request, { config, link }: HttpParts): Promise
 /** Answers when everything is in the outboxes. */
 async function downlink(request: Request, parts: HttpParts): Promise<Response> {
   await parts.link.admit(request, "route");
+  parts.meters.downlinks++;
   const items = decode(await request.bytes());
   const pushes: Push[] = [];
   for (const item of items) {

@@ -11,6 +11,8 @@ export class Meters {
   pushes = 0;
   pushesLeftOut = 0;
   logins = 0;
+  /** Calls of routes with messages. */
+  downlinks = 0;
   /** Connections that the server ended, by reason; "" for those that were told none. */
   readonly ended = new Map<GoodbyeReason | "", number>();
 

@@ -58,6 +58,11 @@ function collect(
     "Messages not pushed as the receiver fell behind",
     () => meters.pushesLeftOut,
   );
+  counter(
+    "cim_downlink_calls_total",
+    "Calls of routes, each of one or many messages",
+    () => meters.downlinks,
+  );
   counter("cim_uplink_calls_total", "Calls to the route", () => uplink.calls.made);
   counter("cim_uplink_calls_failed_total", "Calls to the route that failed", () => uplink.calls.failed);
   new Counter({

@@ -106,7 +106,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     login,
   };
   const metrics = metricsPage({ meters, capacity, sessions, uplink });
-  const fetch = httpHandler({ config, link, sessions, fanout, lookAgain, log, missing, metrics });
+  const fetch = httpHandler({ config, link, sessions, fanout, meters, lookAgain, log, missing, metrics });
 
   const timer = setInterval(() => {
     wheel.advance();

@@ -14,11 +14,11 @@ export interface Ran {
 /** What connecting brings, and the mark that ends a count. */
 const NOBODYS = new Set(["hello", "client", "info", "echo"]);
 /**
- * Each second a route looks into every shard for what is not pushed. That belongs to no operation, and a machine may be
- * so slow that no operation fits between two looks: so it is known by what it asks for, not by when.
+ * Each second a route looks into every shard for what is not pushed, and each minute for what is too old. That belongs to
+ * no operation, and a machine may be so slow that no operation fits in between: so it is known by what it asks for.
  */
-const isSweep = ({ command, args }: Ran) =>
-  command === "zrangebyscore" && args[0]?.startsWith("cim:marks:") === true;
+const isBackground = ({ command, args }: Ran) =>
+  command === "zrangebyscore" && /^cim:(marks|oldest|readers):/.test(args[0] ?? "");
 
 /** What Redis ran while `operation` did, which answers once all it came to is done. */
 export async function ranDuring(redis: RedisServer, operation: () => Promise<unknown>): Promise<Ran[]> {
@@ -37,7 +37,7 @@ export async function ranDuring(redis: RedisServer, operation: () => Promise<unk
     await until("Redis has told all that it ran", () =>
       ran.some(({ command, args }) => command === "echo" && args[0] === mark),
     );
-    return ran.filter((one) => !NOBODYS.has(one.command) && !isSweep(one));
+    return ran.filter((one) => !NOBODYS.has(one.command) && !isBackground(one));
   } finally {
     monitor.disconnect();
     client.disconnect();

@@ -4,6 +4,8 @@ import type { Cursors } from "./store/cursors.ts";
 import type { Log } from "./store/log.ts";
 
 const EVERY_MS = 60 * 1000;
+/** Cursors are few, and looking at all of them takes a while. */
+const CURSORS_EVERY_MS = 60 * 60 * 1000;
 const SLICE_MESSAGES = 500;
 
 export interface RetentionParts {
@@ -19,6 +21,7 @@ export class Retention {
   readonly #parts: RetentionParts;
   readonly #timer: ReturnType<typeof setInterval>;
   #trimming = false;
+  #cursorsDue = 0;
   #stopped = false;
 
   constructor(parts: RetentionParts) {
@@ -38,7 +41,10 @@ export class Retention {
         slice = await log.trim(before, SLICE_MESSAGES);
         await new Promise((resolve) => setTimeout(resolve));
       }
-      if (!this.#stopped) await cursors.trim(before);
+      if (!this.#stopped && now() >= this.#cursorsDue) {
+        this.#cursorsDue = now() + CURSORS_EVERY_MS;
+        await cursors.trim(before);
+      }
       if (forgotten > 0)
         logger.info({ messages: forgotten }, "messages older than the retention were forgotten");
     } catch (error) {

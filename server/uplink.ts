@@ -36,7 +36,8 @@ export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const GATHER_MS = 1000;
 /** The pause before an item is tried again. */
 const AGAIN_MS = 250;
-const MAX_CALL_ITEMS = 1000;
+/** As long as a call takes, those of the next wait: a crowd of logins must not hold up messages. */
+const MAX_CALL_ITEMS = 256;
 const MAX_CALL_BYTES = 512 * 1024;
 const BACKOFF = { firstMs: 250, maxMs: 5 * 1000 };
 

@@ -27,6 +27,7 @@ const writer = new WireWriter();
 
 /** One item of a Downlink. A Downlink is its items one after another. */
 export function encodeDelivery(delivery: Delivery): Uint8Array<ArrayBuffer> {
+  writer.clear();
   const item = writer.begin(ITEM);
   const inner = writer.begin(DELIVERY);
   writer.bytes(1, delivery.message);

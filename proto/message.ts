@@ -34,6 +34,7 @@ const writer = new WireWriter();
 /** By hand: MessageSchema says the same. */
 export function encodeMessage(message: Unplaced): Uint8Array<ArrayBuffer> {
   const { content } = message;
+  writer.clear();
   writer.text(1, message.conversation);
   writer.text(2, message.messageId);
   writer.number(3, message.senderId);

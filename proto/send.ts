@@ -52,6 +52,7 @@ function decodeOutgoing(bytes: Uint8Array, nameOf: (bytes: Uint8Array) => string
 }
 
 export function encodeSent(receipts: readonly WireReceipt[]): Uint8Array<ArrayBuffer> {
+  writer.clear();
   for (const { messageId, code, text, seq, at } of receipts) {
     const receipt = writer.begin(1);
     writer.text(1, messageId);

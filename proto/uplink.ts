@@ -52,6 +52,7 @@ const NOTHING = new Uint8Array();
 const writer = new WireWriter();
 
 export function encodeCall({ server, bootId, items }: Call): Uint8Array<ArrayBuffer> {
+  writer.clear();
   writer.text(1, server);
   writer.text(2, bootId);
   for (const { userId, userName, sessionId, device, body } of items) {
@@ -124,6 +125,7 @@ export function resultOf(given: Partial<Result>): Result {
 }
 
 export function encodeResults(results: readonly Result[]): Uint8Array<ArrayBuffer> {
+  writer.clear();
   for (const { code, text, goodbye, sessionId, device, sent, pages } of results) {
     const result = writer.begin(1);
     writer.text(1, code);

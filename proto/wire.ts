@@ -26,11 +26,14 @@ export class WireWriter {
   #out = new Uint8Array(FIRST_ROOM);
   #at = 0;
 
-  /** What was written since the last `take`, as a copy. */
-  take(): Uint8Array<ArrayBuffer> {
-    const taken = this.#out.slice(0, this.#at);
+  /** Begins anew: what an encoder that failed left is dropped. */
+  clear(): void {
     this.#at = 0;
-    return taken;
+  }
+
+  /** What was written since the last `clear`, as a copy. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#out.slice(0, this.#at);
   }
 
   /** An unsigned integer below 2^53. */

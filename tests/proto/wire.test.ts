@@ -57,6 +57,13 @@ test("a Send is read, whatever its texts and data, and one without content has a
   ]);
 });
 
+test("what an encoder that failed had written is not part of what the next one writes", () => {
+  const receipt = { messageId: "m", code: "9000", text: "", seq: 1, at: 1 };
+  const alone = encodeSent([receipt]);
+  expect(() => encodeSent([receipt, { ...receipt, messageId: null as never }])).toThrow();
+  expect(encodeSent([receipt])).toEqual(alone);
+});
+
 test("receipts are written as protobuf-es writes them", () => {
   const receipts = TEXTS.flatMap((text) =>
     NUMBERS.map((number) => ({ messageId: text.slice(0, 64), code: "9000", text, seq: number, at: number })),

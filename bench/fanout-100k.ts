@@ -66,7 +66,7 @@ async function measureOurs(options: Options): Promise<Said[]> {
     store: options.text("store") as Store,
     binary: options.binary,
     workers,
-    settings: CROWD_SETTINGS,
+    settings: { ...CROWD_SETTINGS, CIM_LOG: "error" },
   });
   const places = await placesOf(system, workers);
   return await measure(system.processes, { places, speakers: [places[0]!], pids: system.pids }, options);

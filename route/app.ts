@@ -36,7 +36,7 @@ export interface AppParts {
 }
 
 export interface Env {
-  Bindings: { client?: { address: string } };
+  Bindings: { client?: { readonly address: string | undefined } };
   Variables: { call: string; started: number; reqNo: string | null };
 }
 
@@ -123,7 +123,12 @@ export function createApp(parts: AppParts): Hono<Env> {
   async function originOf(c: Context<Env>): Promise<Origin> {
     const caller = await callers.identify(c.req.header("authorization") ?? null);
     const forwardedFor = c.req.header("x-forwarded-for") ?? null;
-    return { caller, address: clientAddress(c.env?.client?.address, forwardedFor, config.trustedProxies) };
+    return {
+      caller,
+      get address() {
+        return clientAddress(c.env?.client?.address, forwardedFor, config.trustedProxies);
+      },
+    };
   }
 
   function reply(c: Context<Env>, answer: Omit<Reply, "reqNo">): Response {

@@ -40,7 +40,12 @@ export function listenRoute(
     maxRequestBodySize: MAX_BODY_BYTES,
     idleTimeout: IDLE_SECONDS,
     fetch: (request: Request, server: Bun.Server<undefined>) =>
-      route.fetch(request, server.requestIP(request) ?? undefined),
+      route.fetch(request, {
+        // Few calls ask for it.
+        get address() {
+          return server.requestIP(request)?.address;
+        },
+      }),
   };
   const open = (port: number, reusePort: boolean) => Bun.serve({ ...options, port, reusePort });
   const listen = (wanted: Port, isClaimed: boolean) => openMany(wanted, LISTENERS, open, isClaimed);

@@ -38,7 +38,7 @@ export interface LoginParts {
 /** Where the request is from: who proved to be calling, and from which address (null: not limited). */
 export interface Origin {
   caller: Caller;
-  address: string | null;
+  readonly address: string | null;
 }
 
 export interface Credentials {

@@ -49,7 +49,7 @@ export interface RouteOptions {
 
 export interface Route {
   /** @param client who called, for limits per address; left out, none applies */
-  fetch(request: Request, client?: { address: string }): Promise<Response>;
+  fetch(request: Request, client?: { readonly address: string | undefined }): Promise<Response>;
   close(): Promise<void>;
 }
 

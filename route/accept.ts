@@ -47,14 +47,17 @@ interface Accepted extends Appended {
 }
 
 /** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
-const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024 };
+const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2 };
 
 const encoder = new TextEncoder();
 
 export class Accept {
   readonly #parts: AcceptParts;
-  // One append under way at a time: messages are pushed in the order in which they were stored.
+  // Two under way at a time: while the store has one, the next is made ready. Messages of one sender are never in both,
+  // since it waits for its receipts.
   readonly #appends: Batcher<Entry[], Accepted[]>;
+  /** Resolves when what was appended last is on its way: messages are pushed in the order in which they were stored. */
+  #pushed: Promise<unknown> = Promise.resolve();
 
   constructor(parts: AcceptParts) {
     this.#parts = parts;
@@ -108,8 +111,7 @@ export class Accept {
     const entries = groups.flat();
     const appended = await this.#parts.log.append(entries.map((entry) => entry.draft));
     const outbound = appended.map((place, i) => toPush(entries[i]!, place));
-    // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it.
-    const online = await this.#parts.deliver.push(outbound).catch(() => outbound.map(() => true));
+    const online = await this.#push(outbound);
     let next = 0;
     return groups.map((group) =>
       group.map((): Accepted => {
@@ -117,6 +119,14 @@ export class Accept {
         return { seq, at, retry, online: online[next++]! };
       }),
     );
+  }
+
+  // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it.
+  #push(outbound: Outbound[]): Promise<boolean[]> {
+    const pushing = this.#pushed.then(() => this.#parts.deliver.push(outbound));
+    const pushed = pushing.catch(() => outbound.map(() => true));
+    this.#pushed = pushed;
+    return pushed;
   }
 }
 

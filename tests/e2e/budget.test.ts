@@ -82,7 +82,7 @@ const REDIS: Record<Operation, Record<string, Budget>> = {
     "Redis commands": [
       12,
       11,
-      "the append (7), is there such an account (1), its sessions (2), the mark off (2)",
+      "the append (7), the receiver's sessions (2), the mark off (2); that the account exists is remembered",
     ],
   },
   "p2p, 64 in one Send": {

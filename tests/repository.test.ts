@@ -1,5 +1,6 @@
 /** Rules of the house that no type can hold. */
 import { expect, onTestFinished, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -68,6 +69,35 @@ test("each fault of CIM v2 has the tests that tests/README.md names", async () =
   }
   expect(missing).toEqual([]);
 });
+
+test("links in documents lead somewhere", async () => {
+  const broken: string[] = [];
+  const documents = ["README.md", "{deploy,docs,tests}/*.md"].flatMap((glob) => [
+    ...new Glob(glob).scanSync(ROOT),
+  ]);
+  for (const document of documents) {
+    const text = await Bun.file(join(ROOT, document)).text();
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link!)) continue;
+      const [path, anchor] = link!.split("#") as [string, string | undefined];
+      const target = path === "" ? join(ROOT, document) : join(ROOT, dirname(document), path);
+      if (!existsSync(target)) broken.push(`${document}: ${link}`);
+      else if (anchor !== undefined && !anchorsOf(await Bun.file(target).text()).includes(anchor))
+        broken.push(`${document}: ${link}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
+
+/** As they are made of headings: https://docs.github.com/get-started/writing-on-github */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 async function contents(directory: string): Promise<Record<string, string>> {
   const names = (await readdir(directory)).sort();

@@ -3,35 +3,16 @@
  * is no part of it. A number that has to be raised is a decision; one that can be lowered should be.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { ALL, p2p } from "../../proto/conversation.ts";
-import { encodeFrame } from "../../proto/frame.ts";
-import { Command } from "../../proto/gen/cim_pb.ts";
 import { PROCESS_TEST_MS } from "../support/process.ts";
 import { redisMissing } from "../support/redis.ts";
-import { type Member, Spending, type Spent } from "../support/spending.ts";
+import { OPERATIONS, type Operation, Spenders } from "../support/spenders.ts";
+import { Spending, type Spent } from "../support/spending.ts";
 import { straceMissing } from "../support/syncs.ts";
 
 setDefaultTimeout(2 * PROCESS_TEST_MS);
 
 /** At most; what was counted when this was written; why. */
 type Budget = readonly [atMost: number, counted: number, why: string];
-type Operation = (typeof OPERATIONS)[number];
-
-const OPERATIONS = [
-  "p2p, one by one",
-  "p2p, 64 in one Send",
-  "p2p over HTTP",
-  "all",
-  "a login",
-  "a heartbeat",
-  "ten acknowledgements",
-] as const;
-
-/** Messages that are sent one by one; what is counted is for each of them. */
-const ONE_BY_ONE = 8;
-const TOGETHER = 64;
-/** Of all messages: a messageId and a text of eight characters. */
-const TEXT_LENGTH = 8;
 
 const APPEND = "head, retries, retries again, log, place among the oldest (a first message only), mark, head";
 const SETTLED = "the append, and later for up to 512 messages together: their slice, and the journal emptied";
@@ -42,7 +23,7 @@ const SERVERS: Record<Operation, Record<string, Budget>> = {
     "uplink calls": [1, 1, "nobody else has anything to say"],
     "downlink calls": [1, 1, "to the receiver's server; the other one hears nothing"],
     writes: [2, 2, "the message to its receiver, the receipt to its sender"],
-    "bytes to clients": [96, 86, "a message (52) and a receipt (34)"],
+    "bytes to clients": [96, 86, "a message and its receipt, of texts of eight characters"],
     "bytes from clients": [48, 37, "a Send"],
   },
   "p2p, 64 in one Send": {
@@ -80,6 +61,10 @@ const SERVERS: Record<Operation, Record<string, Budget>> = {
     "bytes to clients": [12, 11, "pong"],
     "bytes from clients": [12, 11, "ping, with the number that the test asks by"],
   },
+  "thirty acknowledgements, one by one": {
+    "uplink calls": [3, 1, "gathered for a second; more if a second ends in between"],
+    "downlink calls": [0, 0, "none"],
+  },
   "ten acknowledgements": {
     "uplink calls": [1, 1, "what one connection acknowledges in a second goes together"],
     "downlink calls": [0, 0, "none"],
@@ -97,7 +82,7 @@ const REDIS: Record<Operation, Record<string, Budget>> = {
     "Redis commands": [
       12,
       11,
-      "the append (7), is there such an account (1), its sessions (2), the mark off (2)",
+      "the append (7), the receiver's sessions (2), the mark off (2); that the account exists is remembered",
     ],
   },
   "p2p, 64 in one Send": {
@@ -119,6 +104,7 @@ const REDIS: Record<Operation, Record<string, Budget>> = {
     "Redis commands": [36, 34, "account, claim, confirmation, CIM v2's keys after both, and what was missed"],
   },
   "a heartbeat": { "Redis commands": [0, 0, "none"] },
+  "thirty acknowledgements, one by one": { "Redis commands": [24, 8, "as many times as there are calls"] },
   "ten acknowledgements": {
     "Redis commands": [
       8,
@@ -164,6 +150,10 @@ const SQLITE: Record<Operation, Record<string, Budget>> = {
     transactions: [0, 0, "none"],
     syncs: [0, 0, "none"],
   },
+  "thirty acknowledgements, one by one": {
+    transactions: [3, 1, "as many as there are calls"],
+    syncs: [0, 0, "none"],
+  },
   "ten acknowledgements": {
     "journal rows": [0, 0, "no message"],
     transactions: [1, 1, "all that a call brings"],
@@ -174,114 +164,6 @@ const SQLITE: Record<Operation, Record<string, Budget>> = {
 
 const FEW = 8;
 const MANY = 40;
-
-class Chat {
-  #next = 0;
-  #online: Member[] = [];
-  /** Registered, and not logged in yet. */
-  readonly #newcomers: string[] = [];
-
-  private constructor(
-    readonly spending: Spending,
-    readonly alice: Member,
-    readonly bob: Member,
-  ) {
-    this.#online = [bob];
-  }
-
-  static async open(spending: Spending): Promise<Chat> {
-    const chat = new Chat(spending, await spending.join("alice"), await spending.join("bob"));
-    // Once before it is counted: scripts are loaded, conversations begun, servers found to be there.
-    await chat.grow(FEW);
-    for (const operation of OPERATIONS) await chat.operations[operation]();
-    return chat;
-  }
-
-  async grow(online: number): Promise<void> {
-    const missing = Array.from({ length: online - this.spending.online }, (_, i) => `idle-${online}-${i}`);
-    this.#online.push(...(await Promise.all(missing.map((name) => this.spending.join(name)))));
-    this.#newcomers.push(`late-${online}`, `later-${online}`);
-    for (const name of this.#newcomers) await this.spending.register(name);
-  }
-
-  async spent(): Promise<Record<Operation, Spent>> {
-    const spent = {} as Record<Operation, Spent>;
-    for (const operation of OPERATIONS) {
-      const online = this.spending.online;
-      const all = await this.spending.on(this.operations[operation]);
-      if (operation === "all") {
-        all["writes beyond one for each connection"] = all.writes! - online;
-        all["bytes to clients, for each connection"] = all["bytes to clients"]! / online;
-      }
-      const times = operation === "p2p, one by one" ? ONE_BY_ONE : 1;
-      spent[operation] = Object.fromEntries(
-        Object.entries(all).map(([name, count]) => [name, count / times]),
-      );
-    }
-    return spent;
-  }
-
-  /** Each answers once all it came to is done. */
-  readonly operations: Record<Operation, () => Promise<unknown>> = {
-    "p2p, one by one": async () => {
-      for (let i = 0; i < ONE_BY_ONE; i++) await this.#send(1);
-      await this.#settled();
-    },
-    "p2p, 64 in one Send": async () => {
-      await this.#send(TOGETHER);
-      await this.#settled();
-    },
-    "p2p over HTTP": async () => {
-      const to = { userId: this.alice.userId, receiveUserId: this.bob.userId };
-      await this.spending.post("/p2pRoute", { ...to, msg: this.#text() });
-      await this.bob.wire.message();
-      await this.#settled();
-    },
-    all: async () => {
-      this.alice.wire.send(ALL, this.#text());
-      await this.alice.wire.sent();
-      for (const { wire } of this.#online) await wire.message();
-      await this.spending.engine.settled(ALL);
-    },
-    "a login": async () => {
-      this.#online.push(await this.spending.login(this.#newcomers.pop()!));
-    },
-    "a heartbeat": () => this.bob.wire.ping(),
-    "ten acknowledgements": async () => {
-      const from = this.#acknowledged;
-      this.#acknowledged += 10;
-      // In one piece: what arrives in two may fall into two calls.
-      const acks = Array.from({ length: 10 }, (_, i) => ackOf(this.#conversation, from + 1 + i));
-      this.bob.wire.write(Buffer.concat(acks));
-      await this.spending.engine.acknowledged(this.bob.userId, this.#conversation, this.#acknowledged);
-    },
-  };
-
-  #acknowledged = 0;
-
-  get #conversation(): string {
-    return p2p(this.alice.userId, this.bob.userId);
-  }
-
-  async #send(count: number): Promise<void> {
-    this.alice.wire.send(this.#conversation, ...Array.from({ length: count }, () => this.#text()));
-    await this.alice.wire.sent();
-    for (let i = 0; i < count; i++) await this.bob.wire.message();
-  }
-
-  #settled(): Promise<unknown> {
-    return this.spending.engine.settled(this.#conversation);
-  }
-
-  #text(): string {
-    return String(this.#next++).padStart(TEXT_LENGTH, "0");
-  }
-}
-
-function ackOf(conversation: string, seq: number): Uint8Array {
-  const value = { cursors: [{ conversation, seq: BigInt(seq) }] };
-  return encodeFrame({ cmd: Command.CONTROL, body: { case: "ack", value } });
-}
 
 for (const [engine, missing, open, own] of [
   ["Redis", redisMissing, () => Spending.redis(), REDIS],
@@ -294,10 +176,10 @@ for (const [engine, missing, open, own] of [
 
     beforeAll(async () => {
       spending = await open();
-      const chat = await Chat.open(spending);
-      few = await chat.spent();
-      await chat.grow(MANY);
-      many = await chat.spent();
+      const spenders = await Spenders.open(spending, FEW);
+      few = await spenders.spent();
+      await spenders.grow(MANY);
+      many = await spenders.spent();
     });
 
     afterAll(() => spending?.[Symbol.asyncDispose]());

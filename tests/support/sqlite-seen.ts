@@ -17,7 +17,7 @@ export interface Written {
   journalRows: number;
 }
 
-/** All that was written since the file was opened. Right until a checkpoint, 16,000 pages later. */
+/** All that was written since the file was opened. Right until a checkpoint, which thousands of pages bring. */
 export async function writtenBy(file: string): Promise<Written> {
   const [{ rows }] = (await ask(
     file,

@@ -35,8 +35,8 @@ export interface AcceptParts {
 }
 
 interface Entry {
-  draft: Draft;
-  sessionId: string;
+  sender: Sender;
+  message: Outgoing;
   /** Null: everyone. */
   receiverId: number | null;
 }
@@ -48,6 +48,9 @@ interface Accepted extends Appended {
 
 /** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
 const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2 };
+
+/** What stands around the content of a message. */
+const ENTRY_BYTES = 64;
 
 const encoder = new TextEncoder();
 
@@ -78,7 +81,7 @@ export class Accept {
       const receiver = receivers[i]!;
       const refusal =
         stop ?? refusalOf(receiver, known) ?? (limited ? this.#parts.rates.take(sender.userId) : null);
-      if (refusal === null) entries.push(this.#entry(sender, message, receiver as number | null));
+      if (refusal === null) entries.push({ sender, message, receiverId: receiver as number | null });
       else if (refusal.retry) stop = refusal;
       return refusal;
     });
@@ -99,18 +102,13 @@ export class Accept {
     }
   }
 
-  #entry(sender: Sender, message: Outgoing, receiverId: number | null): Entry {
-    const { conversation, messageId, content } = message;
-    const { userId: senderId, userName: senderName, sessionId } = sender;
-    const at = (this.#parts.now ?? Date.now)();
-    const bytes = encodeMessage({ conversation, messageId, senderId, senderName, at, content });
-    return { draft: { conversation, senderId, messageId, at, bytes }, sessionId, receiverId };
-  }
-
   async #append(groups: Entry[][]): Promise<Accepted[][]> {
     const entries = groups.flat();
-    const appended = await this.#parts.log.append(entries.map((entry) => entry.draft));
-    const outbound = appended.map((place, i) => toPush(entries[i]!, place));
+    // From here on it counts how long a message has been marked: what waited for its turn was not.
+    const at = (this.#parts.now ?? Date.now)();
+    const drafts = entries.map((entry) => draftOf(entry, at));
+    const appended = await this.#parts.log.append(drafts);
+    const outbound = appended.map((place, i) => toPush(entries[i]!, drafts[i]!, place));
     const online = await this.#push(outbound);
     let next = 0;
     return groups.map((group) =>
@@ -130,10 +128,18 @@ export class Accept {
   }
 }
 
+/** About how many bytes they take. */
 function bytesOf(entries: Entry[]): number {
   let bytes = 0;
-  for (const { draft } of entries) bytes += draft.bytes.length;
+  for (const { message } of entries) bytes += message.content.value.length + ENTRY_BYTES;
   return bytes;
+}
+
+function draftOf({ sender, message }: Entry, at: number): Draft {
+  const { conversation, messageId, content } = message;
+  const { userId: senderId, userName: senderName } = sender;
+  const bytes = encodeMessage({ conversation, messageId, senderId, senderName, at, content });
+  return { conversation, senderId, messageId, at, bytes };
 }
 
 /** Answers the account it is for, or null for everyone. @throws CimError INVALID, FORBIDDEN */
@@ -189,8 +195,9 @@ function sizeOf({ value }: Content): number {
     : value.length;
 }
 
-function toPush({ draft, sessionId, receiverId }: Entry, { seq, retry }: Appended): Outbound {
+function toPush({ sender, receiverId }: Entry, draft: Draft, { seq, retry }: Appended): Outbound {
   const { conversation, senderId, bytes } = draft;
+  const { sessionId } = sender;
   return { conversation, senderId, receiverId, sessionId, seq, bytes: withSeq(bytes, seq), retry };
 }
 

@@ -18,8 +18,11 @@ import type { Log, Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
 import type { V2Servers } from "./v2-servers.ts";
 
-/** A message marked longer than this is taken up by whoever sees it: the route that accepted it may be dead. */
-export const TAKE_OVER_MS = 2 * 1000;
+/**
+ * A message marked longer than this is taken up by whoever sees it: the route that accepted it may be dead. With the time
+ * between two looks it is what a route's death delays a message at most: two seconds.
+ */
+export const TAKE_OVER_MS = 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
 

@@ -73,7 +73,12 @@ export class Fanout {
       else if (push.everyone || push.userIds.length > SLICE) {
         this.#lanes.set(push.conversation, new Lane(this.#receivers, job));
       } else {
-        for (const userId of push.userIds) budget -= 1 + this.#write(push, this.#receivers.ofUser(userId));
+        // A run of messages for one user is one write, and costs as one.
+        const isRun = push.userIds.length === 1 && this.#waiting[count]?.push.userIds[0] === push.userIds[0];
+        for (const userId of push.userIds) {
+          const written = this.#write(push, this.#receivers.ofUser(userId), isRun);
+          if (!isRun) budget -= 1 + written;
+        }
         job.done();
       }
     }
@@ -92,8 +97,8 @@ export class Fanout {
     }
   }
 
-  #write(push: Push, receivers: readonly Receiver[]): number {
-    for (const { party } of receivers) if (party && push.isFor(party.session)) party.push(push, false);
+  #write(push: Push, receivers: readonly Receiver[], more: boolean): number {
+    for (const { party } of receivers) if (party && push.isFor(party.session)) party.push(push, more);
     return receivers.length;
   }
 }

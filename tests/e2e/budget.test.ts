@@ -29,7 +29,7 @@ const SERVERS: Record<Operation, Record<string, Budget>> = {
   "p2p, 64 in one Send": {
     "uplink calls": [1, 1, "a Send is passed on as it came"],
     "downlink calls": [1, 1, "what is for one server goes together"],
-    writes: [4, 4, "one receipt for all; the first message at once, the others at the ends of two turns"],
+    writes: [2, 2, "one receipt for all; what one user is pushed together is one write"],
     "bytes to clients": [5632, 5128, "a message and its part of the receipt: 80 for each"],
     "bytes from clients": [2176, 1992, "31 for each"],
   },

@@ -7,6 +7,21 @@ export const SCHEMA_VERSION = 2;
 /** "CIM\1" in the file's header, so that a database of something else is not written to. */
 const APPLICATION_ID = 0x43494d01;
 
+/** On a new message's way to its table. */
+const JOURNAL = `
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pushed INTEGER NOT NULL,
+  entries BLOB NOT NULL
+) STRICT;
+CREATE TABLE slices (
+  last_id INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL,
+  oldest INTEGER NOT NULL
+) STRICT;
+CREATE INDEX slices_oldest ON slices (oldest);
+`;
+
 // New messages are rows of `journal` first, a batch a row, and settle in `messages` later (recent-sqlite.ts): those of
 // a conversation up to its `settled` have. `pushed` is the last row before which nothing is marked as to be pushed; of
 // what has settled, `marks` says so. What settled together is a row of `slices`, with the time of the oldest that is
@@ -14,7 +29,7 @@ const APPLICATION_ID = 0x43494d01;
 //
 // Conversations are never deleted: `head` is where seqs go on. `low` and `high` are the members of a private one.
 // A row of `slots` says that a device was here; `everyone` is its cursor of the conversation of all, null without.
-const TABLES = `
+const TABLES = `${JOURNAL}
 CREATE TABLE accounts (
   user_id INTEGER PRIMARY KEY AUTOINCREMENT,
   user_name TEXT NOT NULL UNIQUE,
@@ -58,17 +73,6 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX place ON messages (conversation, seq);
 CREATE UNIQUE INDEX retry ON messages (conversation, sender_id, message_id);
-CREATE TABLE slices (
-  last_id INTEGER PRIMARY KEY,
-  first_id INTEGER NOT NULL,
-  oldest INTEGER NOT NULL
-) STRICT;
-CREATE INDEX slices_oldest ON slices (oldest);
-CREATE TABLE journal (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  pushed INTEGER NOT NULL,
-  entries BLOB NOT NULL
-) STRICT;
 CREATE TABLE marks (
   at INTEGER NOT NULL,
   id INTEGER NOT NULL,
@@ -94,22 +98,11 @@ CREATE TABLE room (
 ) STRICT;
 `;
 
-const FROM_VERSION_1 = `
+const FROM_VERSION_1 = `${JOURNAL}
 ALTER TABLE conversations ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
 UPDATE conversations SET settled = head;
 DROP INDEX messages_at;
-CREATE TABLE slices (
-  last_id INTEGER PRIMARY KEY,
-  first_id INTEGER NOT NULL,
-  oldest INTEGER NOT NULL
-) STRICT;
-CREATE INDEX slices_oldest ON slices (oldest);
 INSERT INTO slices SELECT max(id), min(id), min(at) FROM messages HAVING count(*) > 0;
-CREATE TABLE journal (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  pushed INTEGER NOT NULL,
-  entries BLOB NOT NULL
-) STRICT;
 `;
 
 /**

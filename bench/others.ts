@@ -17,7 +17,7 @@ const FLAGS = {
   },
 };
 const OURS: Promises = {
-  storedBeforeAcknowledged: "yes: SQLite's log is synced; Redis's is written, and synced every second",
+  storedBeforeAcknowledged: "yes: on the disk with SQLite; with Redis as appendfsync says, here everysec",
   survivesKill9: "yes",
   order: "of each conversation",
   exactlyOnce: "yes, to the receiving application",

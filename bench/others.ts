@@ -17,7 +17,7 @@ const FLAGS = {
   },
 };
 const OURS: Promises = {
-  storedBeforeAcknowledged: "yes: on the disk with SQLite; with Redis as appendfsync says, here everysec",
+  storedBeforeAcknowledged: "yes: on the disk with SQLite; with Redis as appendfsync says, here always",
   survivesKill9: "yes",
   order: "of each conversation",
   exactlyOnce: "yes, to the receiving application",

@@ -93,11 +93,11 @@ export class Processes {
     return { pid: child.pid, printed: await printedUpTo(ready, child.stdout, command) };
   }
 
-  /** A Redis that keeps what it has as the shipped configuration does: a file, flushed every second. */
+  /** A Redis that keeps what it has as the shipped configuration does: a file, on the disk before an answer. */
   async startRedis(options: Record<string, string> = {}): Promise<{ pid: number; url: string }> {
     if (!Bun.which("redis-server")) throw new BenchError("there is no redis-server in PATH");
     const port = await freePort();
-    const settings = { appendonly: "yes", appendfsync: "everysec", save: "", ...options };
+    const settings = { appendonly: "yes", appendfsync: "always", save: "", ...options };
     const given = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const place = ["--port", String(port), "--bind", "127.0.0.1", "--dir", this.data];
     const command = ["redis-server", ...place, ...given];

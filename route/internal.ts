@@ -8,10 +8,12 @@ import { type Call, decodeCall, encodeResults } from "../proto/uplink.ts";
 import type { Metrics } from "./metrics.ts";
 import { check, readBody, readJson } from "./request.ts";
 import { limitedText, wholeNumber } from "./schemas.ts";
+import type { Servers } from "./servers.ts";
 import type { Uplinks } from "./uplink.ts";
 
 export interface InternalParts {
   link: Link;
+  servers: Pick<Servers, "heard">;
   uplinks: Uplinks;
   /** Null when another registry keeps the servers. */
   leases: Leases | null;
@@ -49,12 +51,13 @@ export type InternalName = "uplink" | "announce" | "leave";
 export function internalCalls(
   parts: InternalParts,
 ): Record<InternalName, (request: Request) => Promise<Response>> {
-  const { uplinks, metrics } = parts;
+  const { servers, uplinks, metrics } = parts;
 
   return {
     async uplink(request) {
       const call = decodeUplink(await readBody(request, MAX_BODY_BYTES));
       metrics.uplinked(call.items.length);
+      servers.heard(call.server, call.bootId);
       const results = encodeResults(await uplinks.handle(call));
       return new Response(results, { headers: { "content-type": "application/x-protobuf" } });
     },

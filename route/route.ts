@@ -94,7 +94,7 @@ export function openRoute(options: RouteOptions): Route {
   const app = createApp({
     config,
     calls: calls({ store, callers, login, passwordChange, presence, accept, deliver }),
-    internal: internalCalls({ link, uplinks, leases, metrics }),
+    internal: internalCalls({ link, servers, uplinks, leases, metrics }),
     callers,
     link,
     metrics,

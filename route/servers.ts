@@ -27,6 +27,9 @@ export interface ServersParts {
 interface Seen {
   answeredAt: number;
   failedAt: number;
+  /** When it last called this route; and whether the last call to it failed. */
+  heardAt: number;
+  isDeaf: boolean;
   probe: Promise<boolean> | null;
 }
 
@@ -97,12 +100,20 @@ export class Servers {
     try {
       const answer = await this.#parts.link.post(`${httpUrl(server)}/internal/downlink`, body);
       seen.answeredAt = performance.now();
+      seen.isDeaf = false;
       return answer;
     } catch (error) {
       // The next login asks before it is sent there.
       seen.answeredAt = Number.NEGATIVE_INFINITY;
+      seen.isDeaf = true;
       throw error;
     }
+  }
+
+  /** This start of a server has called. */
+  heard(address: string, bootId: string): void {
+    const seen = this.#seen.get(`${address} ${bootId}`);
+    if (seen) seen.heardAt = performance.now();
   }
 
   /**
@@ -165,6 +176,7 @@ export class Servers {
   }
 
   async #probe(server: ServerInstance, seen: Seen): Promise<boolean> {
+    const began = performance.now();
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
     try {
       const response = await this.#parts.link.fetch(new Request(`${httpUrl(server)}/health`, { signal }));
@@ -174,6 +186,8 @@ export class Servers {
       seen.failedAt = Number.NEGATIVE_INFINITY;
       return true;
     } catch (error) {
+      // A crowd is coming in: who finds time to call is only slow to answer. Unless what is sent to it does not arrive.
+      if (signal.aborted && seen.heardAt >= began && !seen.isDeaf) return true;
       seen.failedAt = performance.now();
       this.#parts.logger.warn(
         { server: addressOf(server), error: String(error) },
@@ -188,7 +202,7 @@ export class Servers {
     const known = this.#seen.get(key);
     if (known) return known;
     const never = Number.NEGATIVE_INFINITY;
-    const seen = { answeredAt: never, failedAt: never, probe: null };
+    const seen = { answeredAt: never, failedAt: never, heardAt: never, isDeaf: false, probe: null };
     this.#seen.set(key, seen);
     return seen;
   }

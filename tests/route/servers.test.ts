@@ -71,6 +71,26 @@ test("one that does not answer within a second is passed over", async () => {
   expect((await choice).host).toBe("b");
 });
 
+test("one that calls while it is asked is only slow, unless what was sent to it did not arrive", async () => {
+  const [a] = announce("a") as [ServerInstance];
+  hanging.add("a");
+  const choose = async () => {
+    const choice = servers.choose(1).then(
+      ({ host }) => host,
+      ({ code }) => code,
+    );
+    await Promise.resolve();
+    servers.heard(addressOf(a), a.bootId);
+    jest.advanceTimersByTime(1000);
+    return choice;
+  };
+  const slow = await choose();
+  refusing.add("a");
+  await servers.post(a, new Uint8Array()).catch(() => undefined);
+  refusing.clear();
+  expect([slow, await choose()]).toEqual(["a", "7100"]);
+});
+
 test("when the only one there is did not answer, it is asked again", async () => {
   announce("a");
   refusing.add("a");

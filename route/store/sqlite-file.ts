@@ -27,6 +27,13 @@ const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
 const FAILURES = new Set([3, BUSY, 6, 7, 8, 10, CORRUPT, 13, 14, 15, NOT_A_DATABASE]);
 
+/** A write that waits for its transaction. */
+interface Gathered {
+  work: () => unknown;
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
 /**
  * One connection of one process, which has the file to itself: what it knows in memory is never behind the file.
  *
@@ -45,6 +52,7 @@ export class SqliteFile {
   #trouble: { text: string; lasting: boolean } | null = null;
   #triedAt = 0;
   #closed = false;
+  #gathered: Gathered[] = [];
 
   /** @throws ConfigError, in one line, when the file cannot be used */
   constructor(readonly name: string) {
@@ -77,12 +85,19 @@ export class SqliteFile {
     return this.#sync.done();
   }
 
-  /** Runs `work` in a transaction that outlives the process at once, and a power cut once it is `durable`. */
-  async write<T>(work: () => T): Promise<T> {
-    return this.#write(work);
+  /**
+   * Runs `work` in a transaction that outlives the process, and a power cut once it is `durable`; in one with what others
+   * write at the same moment, since a commit costs more than most of what it commits. `work` may be run twice, and then
+   * only the second time counts.
+   */
+  write<T>(work: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    if (this.#gathered.length === 0) queueMicrotask(() => this.#writeGathered());
+    this.#gathered.push({ work, resolve: resolve as (result: unknown) => void, reject });
+    return promise;
   }
 
-  /** The same, for one who has to go on before anything else happens. */
+  /** Runs `work` in a transaction of its own, for one who has to go on before anything else happens. */
   writeNow<T>(work: () => T): T {
     return this.#write(work);
   }
@@ -105,10 +120,33 @@ export class SqliteFile {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#writeGathered();
     this.#closed = true;
     for (const statement of this.#statements) statement.finalize();
     await this.#sync.close();
     this.#db.close();
+  }
+
+  #writeGathered(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    if (gathered.length === 0) return;
+    try {
+      const results = this.#write(() => gathered.map(({ work }) => work()));
+      for (const [i, { resolve }] of gathered.entries()) resolve(results[i]);
+    } catch (error) {
+      if (gathered.length === 1) gathered[0]!.reject(error);
+      // One of them failed, and its transaction with it: now each has its own.
+      else for (const one of gathered) this.#writeAlone(one);
+    }
+  }
+
+  #writeAlone({ work, resolve, reject }: Gathered): void {
+    try {
+      resolve(this.#write(work));
+    } catch (error) {
+      reject(error);
+    }
   }
 
   #write<T>(work: () => T): T {

@@ -28,11 +28,38 @@ behind it. In a plot, a bar is a median and a tick a trial.
 - Clients have tokens, but accounts without passwords: making those would take longer than all the rest.
 `;
 
+const WAY = `## What stands in the way
+
+Where a target is not met, this is what the profiles show (\`bun run bench p2p --profile <directory>\`).
+
+- **Many messages in flight.** With SQLite the route's one core is full: of a message's time there half is SQLite
+  (mostly settling with two indexes, then the look for a retry and the commit), the rest is spread thin over reading,
+  checking, encoding and sorting. With Redis neither the route nor Redis is full, and a quarter of the machine
+  stands still: they work in turns more than they should, in large steps. One route process uses one core; more of them
+  use more.
+- **One message at a time** (window 1, a steady rate over many clients, HTTP). Nothing can be gathered for one sender, so
+  each message pays for what is paid once in a batch. In the server more than half is the kernel's: one read, and two
+  writes to sockets that are cold. In the route it is the calls' items and promises. With Redis it is also what the
+  client library spends on each command, and a script's set-up: a message is some nine commands, and by HTTP four more
+  that ask for its token and its receiver.
+- **To everyone.** Most of it is the kernel's writes, and the ratio to a bare program moves with what else the
+  machine does; the rest is memory that is not in the cache.
+
+- **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a
+  turn of the event loop of its own; a server process without any client takes the better part of a percent of a core.
+
+What was tried, and stayed: messages written as one row of a journal a batch and settled later (a message cost half as
+much), marks kept in memory or as runs, the wire written by hand and passed on unread, calls in lanes, the next append
+made ready while the store has one, waiting for the disk apart from writing to it, statements that SQLite need not
+compile at each call. What was tried, and left: larger slices of a broadcast (no difference), a write-ahead log four
+times as long (its moves then stop everyone for longer).
+`;
+
 const TAIL = `## What was not measured
 
 - Machines apart, with a network between them: everything runs on one, over loopback, and shares its cores.
 - TLS, WebSockets, and clients that are programs of ours: the load generator speaks TCP, and costs less than those.
-- Redis with Sentinel or as a Cluster, and ZooKeeper; a Redis that waits for the disk at each message.
+- Redis with Sentinel or as a Cluster, and ZooKeeper; a Redis that flushes only now and then.
 - Days: trials take seconds, and logs are short.
 `;
 
@@ -43,7 +70,7 @@ export function pages(reports: readonly Report[]): Map<string, string> {
     const report = reports.find((one) => one.scenario === scenario.name);
     return report ? section(scenario, report, files) : missing(scenario);
   });
-  files.set("benchmarks.md", [HEAD, targets(reports), ...sections, TAIL].join("\n"));
+  files.set("benchmarks.md", [HEAD, targets(reports), WAY, ...sections, TAIL].join("\n"));
   return files;
 }
 

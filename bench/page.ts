@@ -51,8 +51,8 @@ Where a target is not met, this is what the profiles show (\`bun run bench p2p -
 What was tried, and stayed: messages written as one row of a journal a batch and settled later (a message cost half as
 much), marks kept in memory or as runs, the wire written by hand and passed on unread, calls in lanes, the next append
 made ready while the store has one, waiting for the disk apart from writing to it, statements that SQLite need not
-compile at each call. What was tried, and left: larger slices of a broadcast (no difference), a write-ahead log four
-times as long (its moves then stop everyone for longer).
+compile at each call. What was tried, and left: larger slices of a broadcast,
+which made no difference.
 `;
 
 const TAIL = `## What was not measured

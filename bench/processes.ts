@@ -93,14 +93,13 @@ export class Processes {
     return { pid: child.pid, printed: await printedUpTo(ready, child.stdout, command) };
   }
 
-  /** A Redis that keeps what it has as the shipped configuration does: a file, on the disk before an answer. */
+  /** A Redis under the configuration that is shipped: what it has is on the disk before an answer. */
   async startRedis(options: Record<string, string> = {}): Promise<{ pid: number; url: string }> {
     if (!Bun.which("redis-server")) throw new BenchError("there is no redis-server in PATH");
     const port = await freePort();
-    const settings = { appendonly: "yes", appendfsync: "always", save: "", ...options };
-    const given = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    const place = ["--port", String(port), "--bind", "127.0.0.1", "--dir", this.data];
-    const command = ["redis-server", ...place, ...given];
+    const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+    const place = ["--port", String(port), "--dir", this.data];
+    const command = ["redis-server", join(ROOT, "deploy/redis.conf"), ...place, ...given];
     const { pid } = await this.start(command, {}, "eady to accept connections");
     return { pid, url: `redis://127.0.0.1:${port}` };
   }

@@ -14,75 +14,95 @@ import {
   talksKey,
 } from "./redis-keys.ts";
 
-// KEYS: heads, marks, oldest, log and retries of each lot. ARGV: whether new conversations may begin ("1"), and for each
-// lot the name of its conversation and its records, packed.
-// When some conversations are new and may not begin, it has done nothing and answers the numbers of their lots, packed as
-// doubles. Else: the head of each lot before it, and for each retry four doubles: its lot, which of its records it is,
-// its seq, and when it was accepted.
-// As many commands for a lot of any size; a command costs more than all else here.
+// KEYS: for each shard heads, marks, oldest and retries, then the log of each of its lots. ARGV: whether new conversations
+// may begin ("1"), then for each shard how many lots it has, and the records of each, packed.
+// Answers the head of each lot before it; for each retry its lot, which of its records it is, its seq, and when it was
+// accepted; and the lots of conversations that are new and may not begin: nothing was done for these.
+// As many commands for a lot of any size: they, and what Lua does around them, are what an append costs. Numbers go to
+// commands as text by %d: by themselves they would go through a far slower %.17g.
 const APPEND = script(`
-local head, new = {}, {}
-for i = 1, #KEYS / 5 do
-  local name = ARGV[2 * i]
-  if not head[name] then
-    local known = redis.call('HGET', KEYS[5 * i - 4], name)
-    if not known and ARGV[1] == '0' then new[#new + 1] = struct.pack('>d', i) end
-    head[name] = tonumber(known or 0)
-  end
+local call, format, sub = redis.call, string.format, string.sub
+local heads, retries, new = {}, {}, {}
+local key, arg = 1, 2
+
+local function retry(log, head, known, j, added)
+  local old = tonumber(known)
+  local record = old > head and added[old - head] or call('LINDEX', log, format('%d', old - head - 1))
+  for _, number in ipairs({ #heads + 1, j, old, (struct.unpack('>d', record)) }) do retries[#retries + 1] = number end
 end
-if #new > 0 then return { table.concat(new) } end
-local heads, retries = {}, {}
-for i = 1, #KEYS / 5 do
-  local name, packed, log = ARGV[2 * i], ARGV[2 * i + 1], KEYS[5 * i - 1]
-  local first = head[name]
-  local records, fields, at = {}, {}, 1
-  while at <= #packed do
-    local size, start = struct.unpack('>I4', packed, at)
-    at = start + size
-    records[#records + 1] = string.sub(packed, start, at - 1)
-    fields[#fields + 1] = string.sub(packed, start + 10, start + 9 + struct.unpack('>H', packed, start + 8))
-  end
-  local known = redis.call('HMGET', KEYS[5 * i], unpack(fields))
-  local seq, places, added, fresh = first, {}, {}, {}
-  for j = 1, #records do
-    local field = fields[j]
-    local old = known[j] and tonumber(known[j]) or fresh[field]
-    if old then
-      local record = old > first and added[old - first] or redis.call('LINDEX', log, old - first - 1)
-      retries[#retries + 1] = struct.pack('>dddd', i, j, old, (struct.unpack('>d', record)))
-    else
-      seq = seq + 1
-      fresh[field] = seq
-      places[#places + 1] = field
-      places[#places + 1] = seq
-      added[#added + 1] = records[j]
+
+while key <= #KEYS do
+  local headsKey, marksKey, oldestKey, retriesKey = unpack(KEYS, key, key + 3)
+  key = key + 4
+  local last = arg + tonumber(ARGV[arg])
+  for i = arg + 1, last do
+    local log, packed = KEYS[key], ARGV[i]
+    key = key + 1
+    local name = sub(log, string.find(log, '}:', 1, true) + 2)
+    local records, fields, at = {}, {}, 1
+    while at <= #packed do
+      local size, start = struct.unpack('>I4', packed, at)
+      at = start + size
+      records[#records + 1] = sub(packed, start, at - 1)
+      fields[#fields + 1] = name .. ' ' .. sub(packed, start + 10, start + 9 + struct.unpack('>H', packed, start + 8))
     end
+    local seq = call('HINCRBY', headsKey, name, format('%d', #records))
+    local head, added = seq - #records, records
+    if head == 0 and ARGV[1] == '0' then
+      call('HDEL', headsKey, name)
+      new[#new + 1] = #heads + 1
+      added = {}
+    elseif #records == 1 then
+      if call('HSETNX', retriesKey, fields[1], format('%d', seq)) == 0 then
+        added = {}
+        retry(log, head, call('HGET', retriesKey, fields[1]), 1)
+      end
+    else
+      local known = call('HMGET', retriesKey, unpack(fields))
+      local places, fresh = {}, {}
+      added = {}
+      for j = 1, #records do
+        local field = fields[j]
+        local old = known[j] or fresh[field]
+        if old then
+          retry(log, head, old, j, added)
+        else
+          added[#added + 1] = records[j]
+          fresh[field] = format('%d', head + #added)
+          places[#places + 1] = field
+          places[#places + 1] = fresh[field]
+        end
+      end
+      if #added > 0 then call('HSET', retriesKey, unpack(places)) end
+    end
+    if #added < #records and not (head == 0 and ARGV[1] == '0') then
+      call('HINCRBY', headsKey, name, format('%d', #added - #records))
+    end
+    if #added > 0 then
+      local score = format('%d', (struct.unpack('>d', added[1])))
+      if call('RPUSH', log, unpack(added)) == #added then call('ZADD', oldestKey, score, name) end
+      call('ZADD', marksKey, score, name .. format(' %016d %016d', head + 1, head + #added))
+    end
+    heads[#heads + 1] = head
   end
-  if seq > first then
-    local score = string.format('%.0f', (struct.unpack('>d', added[1])))
-    redis.call('HSET', KEYS[5 * i], unpack(places))
-    if redis.call('RPUSH', log, unpack(added)) == #added then redis.call('ZADD', KEYS[5 * i - 2], score, name) end
-    redis.call('ZADD', KEYS[5 * i - 3], score, string.format('%s %016.0f %016.0f', name, first + 1, seq))
-    redis.call('HSET', KEYS[5 * i - 4], name, seq)
-    head[name] = seq
-  end
-  heads[i] = struct.pack('>d', first)
+  arg = last + 1
 end
-return { table.concat(heads), table.concat(retries) }
+return { heads, retries, new }
 `);
 
 const ANNOUNCE = script("for i, name in ipairs(ARGV) do redis.call('ZADD', KEYS[i], 0, name) end");
 
 /** Records in one lot: Lua hands a command at most 8000 arguments, and a record's field and seq are two. */
 const MAX_LOT = 1000;
-const DOUBLE = 8;
-const RETRY_DOUBLES = 4;
+const RETRY_NUMBERS = 4;
 
-/** Consecutive drafts for one conversation among all of a call, by their indexes. */
+/** Drafts for one conversation among all of a call, by their indexes. */
 interface Lot {
   name: string;
   drafts: number[];
 }
+
+type Answer = [heads: number[], retries: number[], unknown: number[]];
 
 /**
  * One call for all; in a Cluster one for each shard. A private conversation is put on both members' lists before its
@@ -93,36 +113,49 @@ export function appendRedis(
   marks: Marks,
 ): (drafts: readonly Draft[]) => Promise<Appended[]> {
   async function appendTogether(drafts: readonly Draft[]): Promise<Appended[]> {
-    const lots = lotsOf(drafts);
-    const keys = lots.flatMap(({ name }) => keysOf(name));
-    const records = lots.flatMap((lot): Argument[] => [
-      lot.name,
-      packRecords(lot.drafts.map((i) => drafts[i]!)),
-    ]);
-    let answer = await client.script<Buffer[]>(APPEND, keys, [0, ...records]);
-    if (answer.length === 1) {
-      await announce(doubles(answer[0]!).map((lot) => lots[lot - 1]!.name));
-      answer = await client.script<Buffer[]>(APPEND, keys, [1, ...records]);
-    }
-    return appendedOf(drafts, lots, answer);
-  }
-
-  function appendedOf(drafts: readonly Draft[], lots: readonly Lot[], answer: Buffer[]): Appended[] {
-    const retries = new Map<number, Appended>();
-    const told = doubles(answer[1]!);
-    for (let i = 0; i < told.length; i += RETRY_DOUBLES) {
-      const [lot, record, seq, at] = told.slice(i, i + RETRY_DOUBLES) as [number, number, number, number];
-      retries.set(lots[lot - 1]!.drafts[record - 1]!, { seq, at, retry: true });
-    }
     const appended = Array<Appended>(drafts.length);
-    for (const [i, head] of doubles(answer[0]!).entries()) {
-      const { name, drafts: its } = lots[i]!;
-      let seq = head;
-      for (const draft of its)
-        appended[draft] = retries.get(draft) ?? { seq: ++seq, at: drafts[draft]!.at, retry: false };
-      if (seq > head) marks.add(name, head + 1, seq);
+    const unknown = await appendLots(drafts, lotsOf(drafts), false, appended);
+    if (unknown.length > 0) {
+      await announce(unknown.map(({ name }) => name));
+      await appendLots(drafts, unknown, true, appended);
     }
     return appended;
+  }
+
+  /** Fills in where the drafts stand; answers the lots of conversations that are new and may not begin. */
+  async function appendLots(
+    drafts: readonly Draft[],
+    lots: readonly Lot[],
+    mayBegin: boolean,
+    appended: Appended[],
+  ): Promise<Lot[]> {
+    const keys: string[] = [];
+    const args: Argument[] = [mayBegin ? 1 : 0];
+    const sent: Lot[] = [];
+    for (const [shard, its] of Map.groupBy(lots, ({ name }) => shardOf(name))) {
+      keys.push(headsKey(shard), marksKey(shard), oldestKey(shard), retriesKey(shard));
+      args.push(its.length);
+      for (const lot of its) {
+        keys.push(logKey(lot.name));
+        args.push(packRecords(lot.drafts.map((i) => drafts[i]!)));
+        sent.push(lot);
+      }
+    }
+    const [heads, retries, unknown] = await client.script<Answer>(APPEND, keys, args);
+    for (let i = 0; i < retries.length; i += RETRY_NUMBERS) {
+      const [lot, record, seq, at] = retries.slice(i, i + RETRY_NUMBERS) as [number, number, number, number];
+      appended[sent[lot - 1]!.drafts[record - 1]!] = { seq, at, retry: true };
+    }
+    const left = new Set(unknown.map((lot) => sent[lot - 1]!));
+    for (const [i, lot] of sent.entries()) if (!left.has(lot)) place(drafts, lot, heads[i]!, appended);
+    return [...left];
+  }
+
+  /** Those of a lot that are no retries follow one another. */
+  function place(drafts: readonly Draft[], lot: Lot, head: number, appended: Appended[]): void {
+    let seq = head;
+    for (const i of lot.drafts) appended[i] ??= { seq: ++seq, at: drafts[i]!.at, retry: false };
+    if (seq > head) marks.add(lot.name, head + 1, seq);
   }
 
   async function announce(names: string[]): Promise<void> {
@@ -167,15 +200,6 @@ function lotsOf(drafts: readonly Draft[]): Lot[] {
     lot.drafts.push(i);
   }
   return lots;
-}
-
-function keysOf(name: string): string[] {
-  const shard = shardOf(name);
-  return [headsKey(shard), marksKey(shard), oldestKey(shard), logKey(name), retriesKey(name)];
-}
-
-function doubles(packed: Buffer): number[] {
-  return Array.from({ length: packed.length / DOUBLE }, (_, i) => packed.readDoubleBE(i * DOUBLE));
 }
 
 /** Both members of a private conversation. @throws CimError INVALID for a name that is no conversation's */

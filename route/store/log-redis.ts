@@ -37,8 +37,8 @@ return answer
 const TRIM = script(`
 local cut, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local taken = 0
-for i = 3, #KEYS, 2 do
-  local log, retries, name = KEYS[i], KEYS[i + 1], ARGV[2 + (i - 1) / 2]
+for i = 4, #KEYS do
+  local log, name = KEYS[i], ARGV[i - 1]
   local seq = tonumber(redis.call('HGET', KEYS[1], name)) - redis.call('LLEN', log)
   local done = false
   while not done do
@@ -52,7 +52,7 @@ for i = 3, #KEYS, 2 do
         break
       end
       seq = seq + 1
-      redis.call('HDEL', retries, string.sub(record, 11, 10 + size))
+      redis.call('HDEL', KEYS[3], name .. ' ' .. string.sub(record, 11, 10 + size))
       gone = gone + 1
       taken = taken + 1
     end
@@ -118,8 +118,7 @@ export function redisLog(client: RedisClient): Log {
           const names = await client.run((redis) =>
             redis.zrangebyscore(oldestKey(shard), "-inf", `(${at}`, "LIMIT", 0, TRIM_CONVERSATIONS),
           );
-          const keys = [headsKey(shard), oldestKey(shard)];
-          for (const name of names) keys.push(logKey(name), retriesKey(name));
+          const keys = [headsKey(shard), oldestKey(shard), retriesKey(shard), ...names.map(logKey)];
           taken += await client.script<number>(TRIM, keys, [at, limit - taken, ...names]);
           more = names.length === TRIM_CONVERSATIONS;
         }

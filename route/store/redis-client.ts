@@ -1,5 +1,6 @@
 /** One connection to Redis, in whatever form, that fails fast and says why. */
 import { createHash } from "node:crypto";
+import { type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "../../common/logger.ts";
 import { CimError } from "../../proto/status.ts";
@@ -38,6 +39,17 @@ const OPTIONS = {
   // After a failover the old master is a replica: its connection is good for nothing, the command was not run.
   reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 1 : false),
 } satisfies RedisOptions;
+
+// Without this property, which Bun leaves out (https://github.com/oven-sh/bun/issues/27805), ioredis takes every command to
+// be traced, and makes text of all its arguments for nobody.
+const channels = Object.getPrototypeOf(tracingChannel("ioredis:command"));
+if (!("hasSubscribers" in channels))
+  Object.defineProperty(channels, "hasSubscribers", {
+    get(this: TracingChannel) {
+      const { start, end, asyncStart, asyncEnd, error } = this;
+      return [start, end, asyncStart, asyncEnd, error].some((channel) => channel.hasSubscribers);
+    },
+  });
 
 /** Text of a Lua script, and the hash by which Redis knows it. */
 export interface Script {
@@ -163,6 +175,9 @@ export class RedisClient {
 function open({ kind, nodes, master, username, password, db, tls }: RedisAddress): Redis {
   const options: RedisOptions = { ...OPTIONS, username, password, ...(tls && { tls: {} }) };
   const shared = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true };
+  // A pipeline of ioredis waits until the one before it is answered: Redis and the route would work in turns. A Cluster's
+  // nodes need it nevertheless: while a connection to one is being made, it refuses what comes outside of the first.
+  const alone = { ...shared, autoPipeliningIgnoredCommands: ["eval", "evalsha"] };
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_MS);
   if (kind === "cluster") {
     const cluster = new Cluster(nodes, {
@@ -185,9 +200,9 @@ function open({ kind, nodes, master, username, password, db, tls }: RedisAddress
       sentinelRetryStrategy: retryStrategy,
       enableTLSForSentinelMode: tls,
     };
-    return new Redis({ ...options, ...shared, db, retryStrategy, ...sentinel });
+    return new Redis({ ...options, ...alone, db, retryStrategy, ...sentinel });
   }
-  return new Redis({ ...options, ...shared, db, retryStrategy, ...nodes[0] });
+  return new Redis({ ...options, ...alone, db, retryStrategy, ...nodes[0] });
 }
 
 function isFailure(error: unknown): error is Error {

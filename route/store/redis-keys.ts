@@ -37,7 +37,7 @@ export const headsKey = (shard: number) => `cim:heads:{c${shard}}`;
 export const marksKey = (shard: number) => `cim:marks:{c${shard}}`;
 export const oldestKey = (shard: number) => `cim:oldest:{c${shard}}`;
 export const logKey = (conversation: string) => `cim:log:{c${shardOf(conversation)}}:${conversation}`;
-export const retriesKey = (conversation: string) => `cim:retries:{c${shardOf(conversation)}}:${conversation}`;
+export const retriesKey = (shard: number) => `cim:retries:{c${shard}}`;
 
 /** @param name made of ids alone */
 export const lockKey = (name: string) => `cim:lock:${name}`;

@@ -5,6 +5,7 @@ import { redisAccounts } from "./accounts-redis.ts";
 import { redisCursors } from "./cursors-redis.ts";
 import { redisLocks } from "./locks-redis.ts";
 import { redisLog } from "./log-redis.ts";
+import { migrateFromVersion1 } from "./migrate-redis.ts";
 import { RedisClient } from "./redis-client.ts";
 import { VERSION } from "./redis-keys.ts";
 import { parseRedisUrl } from "./redis-url.ts";
@@ -13,7 +14,7 @@ import type { Store } from "./store.ts";
 import { redisThrottle } from "./throttle-redis.ts";
 
 /** The version of the keys (docs/redis-keys.md). */
-const KEYS_VERSION = "1";
+const KEYS_VERSION = "2";
 const OLDEST_REDIS = [6, 2] as const;
 const PATIENCE_MS = 10 * 1000;
 
@@ -55,13 +56,7 @@ async function checkRedis(client: RedisClient, shown: string, log: Logger): Prom
       `CIM_STORE=${shown}: Redis ${of("redis_version")}, want ${OLDEST_REDIS.join(".")} or newer`,
     );
   }
-  await client.run((redis) => redis.setnx(VERSION, KEYS_VERSION));
-  const version = await client.run((redis) => redis.get(VERSION));
-  if (version !== KEYS_VERSION) {
-    throw new ConfigError(
-      `CIM_STORE=${shown}: has keys of version ${version}, this CIM knows ${KEYS_VERSION}: start a newer CIM, or name another Redis`,
-    );
-  }
+  await checkVersion(client, shown, log);
   if (of("aof_enabled") === "0") {
     log.warn(
       { redis: shown },
@@ -74,4 +69,21 @@ async function checkRedis(client: RedisClient, shown: string, log: Logger): Prom
       "redis may forget accepted messages when it is full: want maxmemory-policy noeviction",
     );
   }
+}
+
+async function checkVersion(client: RedisClient, shown: string, log: Logger): Promise<void> {
+  await client.run((redis) => redis.setnx(VERSION, KEYS_VERSION));
+  const version = await client.run((redis) => redis.get(VERSION));
+  if (version === KEYS_VERSION) return;
+  if (version !== "1") {
+    throw new ConfigError(
+      `CIM_STORE=${shown}: has keys of version ${version}, this CIM knows ${KEYS_VERSION}: start a newer CIM, or name another Redis`,
+    );
+  }
+  log.warn(
+    { redis: shown, from: version, to: KEYS_VERSION },
+    "redis has older keys: they are brought up to date",
+  );
+  await migrateFromVersion1(client);
+  await client.run((redis) => redis.set(VERSION, KEYS_VERSION));
 }

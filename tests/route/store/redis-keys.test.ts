@@ -206,7 +206,7 @@ describe.skipIf(redisMissing !== null)(
       await redis.ask("SET", "cim:probe", 1);
       const forms = (await keys()).map((key) =>
         key
-          .replace(/^(cim:(?:log|retries):).*/, "$1{c<shard>}:<conversation>")
+          .replace(/^(cim:log:).*/, "$1{c<shard>}:<conversation>")
           .replace(/^(cim:throttle:).*/, "$1<digest>")
           .replace(/^(cim:revoked:).*/, "$1<sessionId>")
           .replace(/\{([cnu])\d+\}/, "{$1<shard>}")

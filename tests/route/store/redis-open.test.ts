@@ -1,6 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { tracingChannel } from "node:diagnostics_channel";
 import { ConfigError } from "../../../common/config.ts";
+import type { Draft } from "../../../route/store/log.ts";
 import { openRedis } from "../../../route/store/redis.ts";
+import { retriesKey, shardOf } from "../../../route/store/redis-keys.ts";
 import { freePorts } from "../../support/ports.ts";
 import { redisMissing, startRedis } from "../../support/redis.ts";
 
@@ -82,10 +85,56 @@ describe.skipIf(redisMissing !== null)(
 
     test("keys of a newer CIM are left alone", async () => {
       await using redis = await startRedis();
-      await redis.ask("SET", "cim:version", 2);
+      await redis.ask("SET", "cim:version", 3);
       expect(await refusal(redis.url)).toBe(
-        `CIM_STORE=${redis.url}: has keys of version 2, this CIM knows 1: start a newer CIM, or name another Redis`,
+        `CIM_STORE=${redis.url}: has keys of version 3, this CIM knows 2: start a newer CIM, or name another Redis`,
       );
+    });
+
+    test("what an earlier version kept is brought up to date: a retry is known, and trimmed with its message", async () => {
+      await using redis = await startRedis();
+      const before = await openRedis(redis.url, log);
+      const drafts = Array.from({ length: 1500 }, (_, i) => draft(`m${i}`));
+      await before.log.append(drafts);
+      await before.close();
+      // As version 1 had it: a key for each conversation.
+      const shard = retriesKey(shardOf("p2p:1:2"));
+      const fields = drafts.flatMap(({ messageId }, i) => [`1:${messageId}`, i + 1]);
+      await redis.ask("DEL", shard);
+      await redis.ask("HSET", `${shard}:p2p:1:2`, ...fields);
+      await redis.ask("SET", "cim:version", 1);
+
+      const store = await openRedis(redis.url, log);
+      expect(await store.log.append([draft("m1499"), draft("new"), draft("m0")])).toEqual([
+        { seq: 1500, at: 1, retry: true },
+        { seq: 1501, at: 1, retry: false },
+        { seq: 1, at: 1, retry: true },
+      ]);
+      expect(await redis.ask("GET", "cim:version")).toBe("2");
+      expect(await redis.ask("EXISTS", `${shard}:p2p:1:2`)).toBe(0);
+      expect(await store.log.trim(2, 2000)).toBe(1501);
+      expect(await redis.ask("EXISTS", shard)).toBe(0);
+      await store.close();
+    });
+
+    test("commands are described to whoever traces them, and to nobody else", async () => {
+      await using redis = await startRedis();
+      const store = await openRedis(redis.url, log);
+      const channel = tracingChannel("ioredis:command");
+      const before = channel.hasSubscribers;
+      const seen: unknown[] = [];
+      const start = (command: unknown) => void seen.push(command);
+      channel.start.subscribe(start);
+      await store.log.head("all");
+      const during = channel.hasSubscribers;
+      channel.start.unsubscribe(start);
+      expect([before, during, channel.hasSubscribers, seen]).toEqual([
+        false,
+        true,
+        false,
+        [expect.objectContaining({ command: "hget" })],
+      ]);
+      await store.close();
     });
 
     test("it is said when Redis is not set up to keep what it accepted", async () => {
@@ -116,3 +165,7 @@ describe.skipIf(redisMissing !== null)(
     });
   },
 );
+
+function draft(messageId: string): Draft {
+  return { conversation: "p2p:1:2", senderId: 1, messageId, at: 1, bytes: new Uint8Array([1]) };
+}

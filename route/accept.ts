@@ -46,6 +46,12 @@ interface Accepted extends Appended {
   online: boolean;
 }
 
+/** A group that stands in the log and is on its way. */
+interface Standing {
+  places: Appended[];
+  online: Promise<boolean[]>;
+}
+
 /** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
 const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2 };
 
@@ -58,9 +64,7 @@ export class Accept {
   readonly #parts: AcceptParts;
   // Two under way at a time: while the store has one, the next is made ready. Messages of one sender are never in both,
   // since it waits for its receipts.
-  readonly #appends: Batcher<Entry[], Accepted[]>;
-  /** Resolves when what was appended last is on its way: messages are pushed in the order in which they were stored. */
-  #pushed: Promise<unknown> = Promise.resolve();
+  readonly #appends: Batcher<Entry[], Standing>;
 
   constructor(parts: AcceptParts) {
     this.#parts = parts;
@@ -94,37 +98,34 @@ export class Accept {
   async #accepted(entries: Entry[]): Promise<(i: number) => Accepted | CimError> {
     if (entries.length === 0) return () => new CimError("FAILURE");
     try {
-      const accepted = await this.#appends.add(entries);
-      return (i) => accepted[i]!;
+      const { places, online } = await this.#appends.add(entries);
+      const isOnline = await online;
+      return (i) => ({ ...places[i]!, online: isOnline[i]! });
     } catch (error) {
       if (!(error instanceof CimError)) throw error;
       return () => error;
     }
   }
 
-  async #append(groups: Entry[][]): Promise<Accepted[][]> {
+  async #append(groups: Entry[][]): Promise<Standing[]> {
     const entries = groups.flat();
     // From here on it counts how long a message has been marked: what waited for its turn was not.
     const at = (this.#parts.now ?? Date.now)();
     const drafts = entries.map((entry) => draftOf(entry, at));
     const appended = await this.#parts.log.append(drafts);
     const outbound = appended.map((place, i) => toPush(entries[i]!, drafts[i]!, place));
-    const online = await this.#push(outbound);
+    // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it. Nor does the
+    // next append wait for this.
+    const online = this.#parts.deliver.push(outbound).catch(() => outbound.map(() => true));
     let next = 0;
-    return groups.map((group) =>
-      group.map((): Accepted => {
-        const { seq, at, retry } = appended[next]!;
-        return { seq, at, retry, online: online[next++]! };
-      }),
-    );
-  }
-
-  // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it.
-  #push(outbound: Outbound[]): Promise<boolean[]> {
-    const pushing = this.#pushed.then(() => this.#parts.deliver.push(outbound));
-    const pushed = pushing.catch(() => outbound.map(() => true));
-    this.#pushed = pushed;
-    return pushed;
+    return groups.map(({ length }) => {
+      const from = next;
+      next += length;
+      return {
+        places: appended.slice(from, next),
+        online: online.then((all) => all.slice(from, from + length)),
+      };
+    });
   }
 }
 

@@ -64,6 +64,8 @@ export class Deliver {
   readonly #sight = new Sight();
   readonly #unwatch: () => void;
   #sweeping = false;
+  /** Resolves when what was pushed last is on its way. */
+  #pushed: Promise<unknown> = Promise.resolve();
 
   constructor(parts: DeliverParts) {
     this.#parts = parts;
@@ -79,13 +81,15 @@ export class Deliver {
   }
 
   /**
-   * Sends messages on their way, in the order given, and answers for each whether a receiver is online; it does not
-   * wait for the servers.
+   * Sends messages on their way, in the order given and after those of earlier calls, and answers for each whether a
+   * receiver is online; it does not wait for the servers.
    */
   async push(messages: readonly Outbound[]): Promise<boolean[]> {
     this.#underWay.add(messages);
+    const found = Promise.all([this.#parts.connected([...this.#partiesOf(messages)]), this.#pushed]);
+    this.#pushed = found.catch(() => undefined);
     try {
-      const connected = await this.#parts.connected([...this.#partiesOf(messages)]);
+      const [connected] = await found;
       const parcels = new Parcels<Outbound>();
       const online = messages.map((message) => {
         if (!message.retry) parcels.add(message);

@@ -1,11 +1,13 @@
 /** Messages on their way from a route to a server, by hand: Downlink in link.proto says the same. */
 import { fromBinary } from "@bufbuild/protobuf";
+import { varintSize } from "./frame.ts";
 import { type DownlinkItem, DownlinkItemSchema } from "./gen/link_pb.ts";
+import { SEQ_FIELD } from "./message.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** A link.Delivery. */
 export interface Delivery {
-  /** An encoded cim.Message. */
+  /** An encoded cim.Message. On its way out without its seq, which is put behind it. */
   message: Uint8Array;
   conversation: string;
   seq: number;
@@ -23,23 +25,41 @@ export type Downlinked = { delivery: Delivery } | { other: DownlinkItem["body"] 
 const ITEM = 1;
 const DELIVERY = 1;
 const NOTHING = new Uint8Array();
-const writer = new WireWriter();
 
-/** One item of a Downlink. A Downlink is its items one after another. */
-export function encodeDelivery(delivery: Delivery): Uint8Array<ArrayBuffer> {
-  writer.clear();
-  const item = writer.begin(ITEM);
-  const inner = writer.begin(DELIVERY);
-  writer.bytes(1, delivery.message);
-  writer.text(2, delivery.conversation);
-  writer.number(3, delivery.seq);
-  writer.number(4, delivery.everyone ? 1 : 0);
-  writer.numbers(5, delivery.userIds);
-  writer.number(6, delivery.exceptUserId);
-  writer.text(7, delivery.exceptSessionId);
-  writer.end(inner);
-  writer.end(item);
-  return writer.take();
+/** Writes deliveries as items of a Downlink into the same room. A Downlink is its items one after another. */
+export class DeliveryWriter {
+  readonly #writer = new WireWriter();
+
+  /** Bytes since the last `clear`. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  clear(): void {
+    this.#writer.clear();
+  }
+
+  add(delivery: Delivery): void {
+    const writer = this.#writer;
+    const item = writer.begin(ITEM);
+    const inner = writer.begin(DELIVERY);
+    writer.beginOf(1, delivery.message.length + 1 + varintSize(delivery.seq));
+    writer.raw(delivery.message);
+    writer.number(SEQ_FIELD, delivery.seq);
+    writer.text(2, delivery.conversation);
+    writer.number(3, delivery.seq);
+    writer.number(4, delivery.everyone ? 1 : 0);
+    writer.numbers(5, delivery.userIds);
+    writer.number(6, delivery.exceptUserId);
+    writer.text(7, delivery.exceptSessionId);
+    writer.end(inner);
+    writer.end(item);
+  }
+
+  /** What was written since the last `clear`, as a copy. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#writer.take();
+  }
 }
 
 /** @throws Error for what is no Downlink. Messages are views of it. */

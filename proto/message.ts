@@ -4,7 +4,6 @@ import { varintSize, writeVarint } from "./frame.ts";
 import { Command, type Message, MessageSchema } from "./gen/cim_pb.ts";
 import { WireWriter } from "./wire.ts";
 
-const SEQ_TAG = 15 << 3; // Message.seq, a varint
 const CMD_TAG = 3 << 3; // Frame.cmd, a varint
 const MESSAGE_TAG = (19 << 3) | 2; // Frame.message, length-delimited: two bytes as a varint, as all of these
 const SENT_TAG = (21 << 3) | 2; // Frame.sent
@@ -24,10 +23,14 @@ export interface Unplaced {
   content: Content;
 }
 
+/** Message.seq, which is put behind a message once it has its place. */
+export const SEQ_FIELD = 15;
+
 /** Frame.send and Frame.ack. */
 export const SEND_FIELD = 20;
 export const ACK_FIELD = 22;
 
+const SEQ_TAG = SEQ_FIELD << 3; // a varint
 const encoder = new TextEncoder();
 const writer = new WireWriter();
 
@@ -56,6 +59,11 @@ export function withSeq(message: Uint8Array, seq: number): Uint8Array {
   out[message.length] = SEQ_TAG;
   writeVarint(out, message.length + 1, seq);
   return out;
+}
+
+/** What it was before, as a view. */
+export function withoutSeq(message: Uint8Array, seq: number): Uint8Array {
+  return message.subarray(0, message.length - 1 - varintSize(seq));
 }
 
 /** The frame that carries an encoded message to a client of ours, length prefix included: the same for every receiver. */

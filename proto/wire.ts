@@ -26,6 +26,11 @@ export class WireWriter {
   #out = new Uint8Array(FIRST_ROOM);
   #at = 0;
 
+  /** Bytes since the last `clear`. */
+  get length(): number {
+    return this.#at;
+  }
+
   /** Begins anew: what an encoder that failed left is dropped. */
   clear(): void {
     this.#at = 0;
@@ -50,9 +55,13 @@ export class WireWriter {
 
   /** One of a repeated field, or of a oneof: it is written even when it is empty. */
   element(field: number, value: Uint8Array): void {
-    this.#room(value.length + 16);
-    this.#varint((field << 3) | LENGTH_DELIMITED);
-    this.#varint(value.length);
+    this.beginOf(field, value.length);
+    this.raw(value);
+  }
+
+  /** Bytes that are fields already. */
+  raw(value: Uint8Array): void {
+    this.#room(value.length);
     this.#out.set(value, this.#at);
     this.#at += value.length;
   }
@@ -84,6 +93,13 @@ export class WireWriter {
       this.#varint(value);
     }
     this.end(inner);
+  }
+
+  /** The next `length` bytes are an inner message. */
+  beginOf(field: number, length: number): void {
+    this.#room(16);
+    this.#varint((field << 3) | LENGTH_DELIMITED);
+    this.#varint(length);
   }
 
   /** What follows until `end` is an inner message. */

@@ -2,7 +2,7 @@
 import { Batcher } from "../common/batch.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
 import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../proto/frame.ts";
-import { type Content, encodeMessage, withSeq } from "../proto/message.ts";
+import { type Content, encodeMessage } from "../proto/message.ts";
 import type { Outgoing } from "../proto/send.ts";
 import { CimError, type StatusName } from "../proto/status.ts";
 import type { Deliver, Outbound } from "./deliver.ts";
@@ -199,7 +199,7 @@ function sizeOf({ value }: Content): number {
 function toPush({ sender, receiverId }: Entry, draft: Draft, { seq, retry }: Appended): Outbound {
   const { conversation, senderId, bytes } = draft;
   const { sessionId } = sender;
-  return { conversation, senderId, receiverId, sessionId, seq, bytes: withSeq(bytes, seq), retry };
+  return { conversation, senderId, receiverId, sessionId, seq, bytes, retry };
 }
 
 function receipt(messageId: string, result: Accepted | CimError): Receipt {

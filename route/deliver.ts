@@ -7,12 +7,12 @@ import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import { addressOf, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
-import { encodeDelivery } from "../proto/downlink.ts";
+import { DeliveryWriter } from "../proto/downlink.ts";
 import type { DownlinkItem } from "../proto/gen/link_pb.ts";
-import { decodeMessage } from "../proto/message.ts";
+import { decodeMessage, withoutSeq } from "../proto/message.ts";
 import type { GoodbyeReason } from "../proto/status.ts";
-import { Downlinks, downlink, keyOf, type Reached, type Target } from "./downlinks.ts";
-import { Parcels } from "./parcels.ts";
+import { Downlinks, downlink, type Fate, keyOf, type Reached, type Target } from "./downlinks.ts";
+import { type Parcel, Parcels, piecesOf } from "./parcels.ts";
 import { Sight } from "./sight.ts";
 import type { Log, Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
@@ -27,7 +27,11 @@ const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
 
 /** A stored message on its way: whom it is for (null: everyone), and the session it came from ("": none). */
-export interface Outbound extends Stored {
+export interface Outbound {
+  conversation: string;
+  seq: number;
+  /** An encoded cim.Message without its seq. */
+  bytes: Uint8Array;
   senderId: number;
   receiverId: number | null;
   sessionId: string;
@@ -53,6 +57,15 @@ export interface DeliverParts {
   logger: Logger;
   now?: () => number;
 }
+
+/** A session that can be reached, and the parcel to its server. */
+interface Way {
+  sessionId: string;
+  parcel: Parcel;
+}
+
+/** What one push writes; nothing else happens while it does. */
+const items = new DeliveryWriter();
 
 export class Deliver {
   readonly #parts: DeliverParts;
@@ -90,14 +103,16 @@ export class Deliver {
     this.#pushed = found.catch(() => undefined);
     try {
       const [connected] = await found;
-      const parcels = new Parcels<Outbound>();
-      const online = messages.map((message) => {
-        if (!message.retry) parcels.add(message);
-        if (message.receiverId === null) return this.#toEveryone(message, parcels);
-        return this.#toParties(message, message.receiverId, connected, parcels);
+      const parcels = new Parcels(messages.length);
+      const ways = this.#waysTo(connected, parcels);
+      items.clear();
+      const online = messages.map((message, i) => {
+        if (message.receiverId === null) return this.#toEveryone(message, i, parcels);
+        return this.#toParties(message, i, message.receiverId, ways, parcels);
       });
+      const written = items.take();
       // Nobody waits for this: a mark that cannot be taken off now comes back with the sweep.
-      void this.#dispatch(parcels)
+      void this.#dispatch(messages, parcels, written)
         .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"))
         .finally(() => this.#underWay.delete(messages));
       return online;
@@ -158,7 +173,11 @@ export class Deliver {
 
   #partiesOf(messages: readonly Outbound[]): Set<number> {
     const userIds = new Set<number>();
-    for (const message of messages) for (const userId of this.#receivers(message)) userIds.add(userId);
+    for (const { receiverId, senderId } of messages) {
+      if (receiverId === null) continue;
+      userIds.add(receiverId);
+      if (this.#isMulti) userIds.add(senderId);
+    }
     return userIds;
   }
 
@@ -172,12 +191,26 @@ export class Deliver {
     return this.#parts.policy === "multi";
   }
 
+  /** The sessions of each user that can be reached, and the parcels to their servers. */
+  #waysTo(connected: ReadonlyMap<number, readonly Session[]>, parcels: Parcels): Map<number, Way[]> {
+    const ways = new Map<number, Way[]>();
+    for (const [userId, sessions] of connected) {
+      const its = this.#inSight(sessions).map(({ sessionId, server, bootId }) => ({
+        sessionId,
+        parcel: parcels.to({ address: server, bootId }),
+      }));
+      if (its.length > 0) ways.set(userId, its);
+    }
+    return ways;
+  }
+
   /** Answers true: someone may be online. */
-  #toEveryone(message: Outbound, parcels: Parcels<Outbound>): boolean {
+  #toEveryone(message: Outbound, i: number, parcels: Parcels): boolean {
     if (message.retry) return true;
-    const item = this.#encode(message, []);
+    const start = items.length;
+    this.#write(message, []);
     for (const server of this.#parts.servers.alive())
-      parcels.put({ address: addressOf(server), bootId: server.bootId }, message, item);
+      parcels.put(parcels.to({ address: addressOf(server), bootId: server.bootId }), i, start, items.length);
     // Only now: whoever is not among these lacks it.
     this.#sight.saidToEveryone();
     return true;
@@ -186,27 +219,25 @@ export class Deliver {
   /** Answers whether the receiver is online. */
   #toParties(
     message: Outbound,
+    i: number,
     receiverId: number,
-    connected: Map<number, Session[]>,
-    parcels: Parcels<Outbound>,
+    ways: ReadonlyMap<number, readonly Way[]>,
+    parcels: Parcels,
   ): boolean {
-    const userIds = this.#receivers(message);
-    let receiverOnline = false;
-    let item: Uint8Array | null = null;
-    for (const userId of userIds) {
-      for (const session of this.#inSight(connected.get(userId) ?? [])) {
-        if (session.sessionId === message.sessionId) continue;
-        receiverOnline ||= userId === receiverId;
-        if (message.retry) continue;
-        item ??= this.#encode(message, userIds);
-        parcels.put({ address: session.server, bootId: session.bootId }, message, item);
-      }
+    const elsewhere = ({ sessionId }: Way) => sessionId !== message.sessionId;
+    const toReceiver = ways.get(receiverId) ?? [];
+    const toSender = (this.#isMulti && ways.get(message.senderId)?.filter(elsewhere)) || [];
+    if (!message.retry && toReceiver.length + toSender.length > 0) {
+      const start = items.length;
+      this.#write(message, this.#receivers(message));
+      for (const { parcel } of toReceiver) parcels.put(parcel, i, start, items.length);
+      for (const { parcel } of toSender) parcels.put(parcel, i, start, items.length);
     }
-    return receiverOnline;
+    return toReceiver.length > 0;
   }
 
-  #encode({ bytes, conversation, seq, senderId, sessionId }: Outbound, userIds: number[]): Uint8Array {
-    return encodeDelivery({
+  #write({ bytes, conversation, seq, senderId, sessionId }: Outbound, userIds: number[]): void {
+    items.add({
       message: bytes,
       conversation,
       seq,
@@ -218,16 +249,21 @@ export class Deliver {
   }
 
   /** Sends the parcels and takes the marks off: of each message when the last of its servers took it or is gone. */
-  async #dispatch(parcels: Parcels<Outbound>): Promise<void> {
+  async #dispatch(messages: readonly Outbound[], parcels: Parcels, written: Uint8Array): Promise<void> {
     const unmark = (done: readonly Outbound[]) => (done.length > 0 ? this.#unmark.add(done) : undefined);
+    const settle = (its: readonly number[], fate: Fate) =>
+      unmark(parcels.settled(its, fate).map((i) => messages[i]!));
     await Promise.all([
-      unmark(parcels.nowhere()),
-      ...Array.from(parcels.all(), async ({ target, messages, items }) => {
-        if (!isV2(target.bootId))
-          return unmark(parcels.settled(messages, await this.#downlinks.post(target, items)));
+      unmark(messages.filter(({ retry }, i) => !retry && parcels.isDone(i))),
+      ...parcels.all().map(async (parcel) => {
+        if (!isV2(parcel.target.bootId))
+          return settle(
+            parcel.messages,
+            await this.#downlinks.post(parcel.target, piecesOf(parcel, written)),
+          );
         await Promise.all(
-          messages.map(async (message) =>
-            unmark(parcels.settled([message], await this.#downlinks.send(target, this.#toItem(message)))),
+          parcel.messages.map(async (i) =>
+            settle([i], await this.#downlinks.send(parcel.target, this.#toItem(messages[i]!))),
           ),
         );
       }),
@@ -274,11 +310,19 @@ function nameOf(message: { conversation: string; seq: number }): string {
   return `${message.conversation} ${message.seq}`;
 }
 
-function toOutbound(message: Stored): Outbound {
-  const senderId = Number(decodeMessage(message.bytes).senderId);
-  const conversation = parseConversation(message.conversation);
-  const receiverId = conversation.kind === "all" ? null : peerOf(conversation, senderId);
-  return { ...message, senderId, receiverId, sessionId: "", retry: false };
+function toOutbound({ conversation, seq, bytes }: Stored): Outbound {
+  const senderId = Number(decodeMessage(bytes).senderId);
+  const parsed = parseConversation(conversation);
+  const receiverId = parsed.kind === "all" ? null : peerOf(parsed, senderId);
+  return {
+    conversation,
+    seq,
+    bytes: withoutSeq(bytes, seq),
+    senderId,
+    receiverId,
+    sessionId: "",
+    retry: false,
+  };
 }
 
 function targetsOf(sessions: readonly Session[]): Target[] {

@@ -34,7 +34,9 @@ interface Run {
   conversation: string;
   first: number;
   last: number;
-  /** Those of it that were pushed, while others were not. */
+  /** All of it before this was pushed. */
+  next: number;
+  /** Those of the rest that were pushed. */
   pushed: Set<number>;
 }
 
@@ -50,7 +52,7 @@ export class Marks {
 
   /** These were appended, and with them their mark. */
   add(conversation: string, first: number, last: number): void {
-    this.#know({ conversation, first, last, pushed: new Set() });
+    this.#know({ conversation, first, last, next: first, pushed: new Set() });
   }
 
   /** Messages accepted before `at` that are marked, in seq order within each conversation, at most `limit`. */
@@ -69,8 +71,7 @@ export class Marks {
     for (const { conversation, seq } of messages) {
       const run = this.#runs.get(conversation)?.find(({ first, last }) => first <= seq && seq <= last);
       if (!run) continue;
-      run.pushed.add(seq);
-      if (run.pushed.size > run.last - run.first) done.push(run);
+      if (push(run, seq)) done.push(run);
     }
     await this.#unmark(done);
   }
@@ -92,19 +93,15 @@ export class Marks {
     if (runs.length === 0 || limit <= 0) return [];
     const known = runs.map((run) => this.#know(run));
     const keys = known.flatMap((run) => [headsKey(shardOfRun(run)), logKey(run.conversation)]);
-    const args = known.flatMap(({ conversation, first, last, pushed }) => [
-      conversation,
-      firstLeft(first, pushed),
-      last,
-    ]);
+    const args = known.flatMap(({ conversation, next, last }) => [conversation, next, last]);
     const answer = await this.#client.script<[number, Buffer[]][]>(TAKE, keys, [limit, ...args]);
     // Retention has taken all of them.
     await this.#unmark(known.filter((run, i) => answer[i]![0] > run.last));
-    return known.flatMap(({ conversation, pushed }, i) => {
+    return known.flatMap(({ conversation, next, pushed }, i) => {
       const [kept, records] = answer[i]!;
       return records.flatMap((record, j): Stored[] => {
         const seq = kept + j;
-        return pushed.has(seq) || acceptedAt(record) >= at
+        return seq < next || pushed.has(seq) || acceptedAt(record) >= at
           ? []
           : [{ conversation, seq, bytes: messageOf(record, seq) }];
       });
@@ -161,11 +158,15 @@ function shardOfRun({ conversation }: Run): number {
   return shardOf(conversation);
 }
 
-/** Where reading the run begins: what was pushed from its start on is not read again. */
-function firstLeft(first: number, pushed: ReadonlySet<number>): number {
-  let seq = first;
-  while (pushed.has(seq)) seq++;
-  return seq;
+/** One of the run was pushed, mostly the next; answers whether that was the last one. */
+function push(run: Run, seq: number): boolean {
+  if (seq !== run.next) {
+    if (seq > run.next) run.pushed.add(seq);
+    return false;
+  }
+  run.next++;
+  while (run.pushed.delete(run.next)) run.next++;
+  return run.next > run.last;
 }
 
 /** A member of the marks. Of equal width, so that marks of one moment are in the order of their seqs. */
@@ -175,7 +176,7 @@ function memberOf({ conversation, first, last }: Run): string {
 
 function runOf(member: string): Run {
   const [conversation, first, last] = member.split(" ") as [string, string, string];
-  return { conversation, first: Number(first), last: Number(last), pushed: new Set() };
+  return { conversation, first: Number(first), last: Number(last), next: Number(first), pushed: new Set() };
 }
 
 function padded(seq: number): string {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { encodeFrame } from "../../proto/frame.ts";
 import { Command, FrameSchema } from "../../proto/gen/cim_pb.ts";
-import { decodeMessage, encodeMessage, messageFrame, withSeq } from "../../proto/message.ts";
+import { decodeMessage, encodeMessage, messageFrame, withoutSeq, withSeq } from "../../proto/message.ts";
 import { unprefixed } from "./unprefixed.ts";
 
 const MESSAGE = {
@@ -13,6 +13,11 @@ const MESSAGE = {
   at: 1_700_000_000_000,
   content: { case: "text" as const, value: "hi" },
 };
+
+test("a message loses its place again", () => {
+  for (const seq of [1, 127, 128, 300, 2 ** 53 - 1])
+    expect(withoutSeq(withSeq(encodeMessage(MESSAGE), seq), seq)).toEqual(encodeMessage(MESSAGE));
+});
 
 test("a message is these bytes, and its seq stands last", () => {
   const encoded = encodeMessage(MESSAGE);

@@ -1,11 +1,11 @@
 /** What is written and read by hand is what protobuf-es writes and reads. */
 import { describe, expect, test } from "bun:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { decodeDownlink, encodeDelivery } from "../../proto/downlink.ts";
+import { DeliveryWriter, decodeDownlink } from "../../proto/downlink.ts";
 import { encodeFrame } from "../../proto/frame.ts";
 import { AckSchema, Command, SendSchema, SentSchema, SyncSchema } from "../../proto/gen/cim_pb.ts";
 import { DownlinkSchema, type UplinkItem, UplinkReplySchema, UplinkSchema } from "../../proto/gen/link_pb.ts";
-import { peekControl, SEND_FIELD, sentFrame } from "../../proto/message.ts";
+import { peekControl, SEND_FIELD, sentFrame, withSeq } from "../../proto/message.ts";
 import { decodeSend, encodeSent } from "../../proto/send.ts";
 import {
   type Body,
@@ -117,13 +117,14 @@ test("deliveries are written and read, one after another, among what else a Down
   const deliveries = NUMBERS.map((number, i) => ({
     message: BYTES[i % BYTES.length]!,
     conversation: "p2p:1:2",
-    seq: number,
+    seq: Math.max(1, number),
     everyone: i % 2 === 0,
     userIds: NUMBERS.slice(0, i),
     exceptUserId: number,
     exceptSessionId: TEXTS[i % 3]!,
   }));
-  const theirs = deliveries.map((value) => ({
+  const placed = deliveries.map((value) => ({ ...value, message: withSeq(value.message, value.seq) }));
+  const theirs = placed.map((value) => ({
     body: {
       case: "delivery" as const,
       value: {
@@ -136,13 +137,16 @@ test("deliveries are written and read, one after another, among what else a Down
   }));
   const close = { body: { case: "close" as const, value: { sessionId: "s", goodbye: "kicked" } } };
   const downlink = toBinary(DownlinkSchema, create(DownlinkSchema, { items: [...theirs, close] }));
+  const writer = new DeliveryWriter();
+  for (const delivery of deliveries) writer.add(delivery);
+  expect(writer.length).toBe(writer.take().length);
   const ours = Buffer.concat([
-    ...deliveries.map(encodeDelivery),
+    writer.take(),
     toBinary(DownlinkSchema, create(DownlinkSchema, { items: [close] })),
   ]);
   expect([new Uint8Array(ours), decodeDownlink(downlink).slice(0, -1)]).toEqual([
     downlink,
-    deliveries.map((delivery) => ({ delivery })),
+    placed.map((delivery) => ({ delivery })),
   ]);
   expect(decodeDownlink(downlink).at(-1)).toMatchObject({ other: close.body });
 });

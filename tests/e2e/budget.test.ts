@@ -114,7 +114,7 @@ const REDIS: Record<Operation, Record<string, Budget>> = {
   },
 };
 
-/** Pages are those of the write-ahead log, of 4 KiB; `syncs` is the route waiting for the disk. */
+/** Pages are those of the write-ahead log, of 8 KiB; `syncs` is the route waiting for the disk. */
 const SQLITE: Record<Operation, Record<string, Budget>> = {
   "p2p, one by one": {
     "journal rows": [1, 1, "a batch is a row"],

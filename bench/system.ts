@@ -25,7 +25,13 @@ export interface SystemOptions {
  * Passwords would make the logins take minutes, so it runs without; every client has a token all the same, and
  * everything that checks one does. Nobody's rate is limited.
  */
-const SETTINGS = { CIM_AUTH: "open", CIM_LOG: "warn", CIM_MAX_MESSAGES_PER_SECOND: 1_000_000 };
+const SETTINGS = {
+  CIM_AUTH: "open",
+  CIM_LOG: "warn",
+  CIM_MAX_MESSAGES_PER_SECOND: 1_000_000,
+  // As `bun run` and the image set it.
+  MIMALLOC_PURGE_DELAY: 60_000,
+};
 
 export class System {
   private constructor(

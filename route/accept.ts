@@ -16,6 +16,12 @@ export interface Sender {
   sessionId: string;
 }
 
+/** Messages that one sender sends together. */
+export interface Sending {
+  sender: Sender;
+  messages: readonly Outgoing[];
+}
+
 /** SUCCESS, or RECEIVER_OFFLINE: it is in the log, as `seq`. Any other status: it is not, and `detail` says why. */
 export interface Receipt {
   messageId: string;
@@ -77,11 +83,38 @@ export class Accept {
    * @param limited whether the sender's rate is limited
    */
   async send(sender: Sender, messages: readonly Outgoing[], limited = true): Promise<Receipt[]> {
-    const receivers = messages.map((message) => attempt(() => check(sender, message)));
-    const known = await this.#parts.known(receivers.filter((receiver) => typeof receiver === "number"));
+    return (await this.sendAll([{ sender, messages }], limited))[0]!;
+  }
+
+  /** The same for what several send, in one step: a refusal concerns what came with it. */
+  async sendAll(sendings: readonly Sending[], limited = true): Promise<Receipt[][]> {
+    const receivers = sendings.map(({ sender, messages }) =>
+      messages.map((message) => receiverOf(sender, message)),
+    );
+    const known = await this.#parts.known(
+      receivers.flat().filter((receiver) => typeof receiver === "number"),
+    );
     const entries: Entry[] = [];
+    const refusals = sendings.map((sending, k) =>
+      this.#admit(sending, receivers[k]!, known, limited, entries),
+    );
+    const accepted = await this.#accepted(entries);
+    let next = 0;
+    return sendings.map(({ messages }, k) =>
+      messages.map(({ messageId }, i) => receipt(messageId, refusals[k]![i] ?? accepted(next++))),
+    );
+  }
+
+  /** Adds to `entries` what is to be accepted, and answers for each message why it is not, or null. */
+  #admit(
+    { sender, messages }: Sending,
+    receivers: readonly (number | null | CimError)[],
+    known: ReadonlySet<number>,
+    limited: boolean,
+    entries: Entry[],
+  ): (CimError | null)[] {
     let stop: CimError | null = null;
-    const refusals = messages.map((message, i): CimError | null => {
+    return messages.map((message, i) => {
       const receiver = receivers[i]!;
       const refusal =
         stop ?? refusalOf(receiver, known) ?? (limited ? this.#parts.rates.take(sender.userId) : null);
@@ -89,9 +122,6 @@ export class Accept {
       else if (refusal.retry) stop = refusal;
       return refusal;
     });
-    const accepted = await this.#accepted(entries);
-    let next = 0;
-    return messages.map(({ messageId }, i) => receipt(messageId, refusals[i] ?? accepted(next++)));
   }
 
   /** What became of each entry: all of a group stand, or none does. */
@@ -143,6 +173,16 @@ function draftOf({ sender, message }: Entry, at: number): Draft {
   return { conversation, senderId, messageId, at, bytes };
 }
 
+/** The account it is for, null for everyone, or why it cannot be accepted (INVALID, FORBIDDEN). */
+function receiverOf(sender: Sender, message: Outgoing): number | null | CimError {
+  try {
+    return check(sender, message);
+  } catch (error) {
+    if (error instanceof CimError) return error;
+    throw error;
+  }
+}
+
 /** Answers the account it is for, or null for everyone. @throws CimError INVALID, FORBIDDEN */
 function check(sender: Sender, { conversation: name, messageId, content }: Outgoing): number | null {
   checkMessageId(messageId);
@@ -152,15 +192,6 @@ function check(sender: Sender, { conversation: name, messageId, content }: Outgo
   const peer = peerOf(conversation, sender.userId);
   if (peer === null) throw new CimError("FORBIDDEN", `user ${sender.userId} is not part of ${name}`);
   return peer;
-}
-
-function attempt<T>(work: () => T): T | CimError {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof CimError) return error;
-    throw error;
-  }
 }
 
 function refusalOf(receiver: number | null | CimError, known: ReadonlySet<number>): CimError | null {

@@ -6,7 +6,7 @@ import { decodeSend, encodeSent, type WireReceipt } from "../proto/send.ts";
 import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import { type Call, type Item, type Result, resultOf } from "../proto/uplink.ts";
 import { WireError } from "../proto/wire.ts";
-import type { Accept, Receipt } from "./accept.ts";
+import type { Accept, Receipt, Sending } from "./accept.ts";
 import type { Admission, Presence } from "./presence.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session } from "./store/sessions.ts";
@@ -44,9 +44,34 @@ export class Uplinks {
       if (result.goodbye) refused.set(item.sessionId, result.goodbye as GoodbyeReason);
       return result;
     });
-    await this.#settle(items, results, "send", (item) => this.#send(item, refused.get(item.sessionId)));
+    await this.#send(items, results, refused);
     await this.#settle(items, results, "sync", (item) => this.#sync(item));
     return results;
+  }
+
+  /** Takes what all of them send in one step: of so many items each must cost little. */
+  async #send(items: Item[], results: Result[], refused: ReadonlyMap<string, GoodbyeReason>): Promise<void> {
+    const sendings: Sending[] = [];
+    const places: number[] = [];
+    for (const [i, { userId, userName, sessionId, body }] of items.entries()) {
+      if (body.case !== "send") continue;
+      try {
+        const messages = decodeSend(body.value);
+        const goodbye = refused.get(sessionId);
+        if (goodbye) results[i] = sent(messages.map(({ messageId }) => refusal(messageId, goodbye)));
+        else places[sendings.push({ sender: { userId, userName, sessionId }, messages }) - 1] = i;
+      } catch (error) {
+        results[i] = this.#failure(error);
+      }
+    }
+    if (sendings.length === 0) return;
+    try {
+      const receipts = await this.#parts.accept.sendAll(sendings);
+      for (const [k, i] of places.entries()) results[i] = sent(receipts[k]!);
+    } catch (error) {
+      const failure = this.#failure(error);
+      for (const i of places) results[i] = failure;
+    }
   }
 
   /** Answers all items of a kind: those of one user one after another, users side by side. */
@@ -98,15 +123,6 @@ export class Uplinks {
     return {};
   }
 
-  async #send(item: Item, goodbye: GoodbyeReason | undefined): Promise<Answer> {
-    const { userId, userName, sessionId } = item;
-    const messages = decodeSend(item.body.value as Uint8Array);
-    const receipts = goodbye
-      ? messages.map(({ messageId }) => refusal(messageId, goodbye))
-      : await this.#parts.accept.send({ userId, userName, sessionId }, messages);
-    return { sent: encodeSent(receipts.map(onWire)) };
-  }
-
   async #sync(item: Item): Promise<Answer> {
     const reader = { userId: item.userId, slot: this.#parts.presence.slotOf(item.device) };
     return { pages: await this.#parts.sync.pages(reader, item.body.value as Sync) };
@@ -131,20 +147,25 @@ export class Uplinks {
     try {
       return resultOf({ code: STATUS.SUCCESS.code, ...(await answer()) });
     } catch (error) {
-      if (error instanceof CimError) return resultOf({ code: error.code, text: error.message });
-      if (error instanceof WireError) return resultOf({ code: STATUS.INVALID.code, text: error.message });
-      this.#parts.logger.error(
-        { error: String(error), stack: (error as Error).stack },
-        "an uplink item failed",
-      );
-      return resultOf({ code: STATUS.FAILURE.code, text: STATUS.FAILURE.text });
+      return this.#failure(error);
     }
+  }
+
+  #failure(error: unknown): Result {
+    if (error instanceof CimError) return resultOf({ code: error.code, text: error.message });
+    if (error instanceof WireError) return resultOf({ code: STATUS.INVALID.code, text: error.message });
+    this.#parts.logger.error(
+      { error: String(error), stack: (error as Error).stack },
+      "an uplink item failed",
+    );
+    return resultOf({ code: STATUS.FAILURE.code, text: STATUS.FAILURE.text });
   }
 }
 
-type Kind = "ack" | "presence" | "send" | "sync";
+/** What is answered item by item. */
+type Kind = "presence" | "sync";
 
-function kindOf(item: Item): Kind {
+function kindOf(item: Item): Kind | "ack" | "send" {
   const kind = item.body.case;
   return kind === "ack" || kind === "send" || kind === "sync" ? kind : "presence";
 }
@@ -164,6 +185,10 @@ function admission(admission: Admission): Answer {
 
 function refusal(messageId: string, goodbye: GoodbyeReason): Receipt {
   return { messageId, status: "UNAUTHORIZED", detail: GOODBYES[goodbye].text, seq: 0, at: 0 };
+}
+
+function sent(receipts: readonly Receipt[]): Result {
+  return resultOf({ code: STATUS.SUCCESS.code, sent: encodeSent(receipts.map(onWire)) });
 }
 
 function onWire({ messageId, status, detail, seq, at }: Receipt): WireReceipt {

@@ -1,8 +1,8 @@
 import { parseConversation } from "../../proto/conversation.ts";
 import type { Appended, Draft } from "./log.ts";
 import type { Marks } from "./marks-redis.ts";
-import { packRecords } from "./record-redis.ts";
-import { type Argument, type RedisClient, script } from "./redis-client.ts";
+import { Packed } from "./record-redis.ts";
+import { type RedisClient, script } from "./redis-client.ts";
 import {
   headsKey,
   logKey,
@@ -15,7 +15,7 @@ import {
 } from "./redis-keys.ts";
 
 // KEYS: for each shard heads, marks, oldest and retries, then the log of each of its lots. ARGV: whether new conversations
-// may begin ("1"), then for each shard how many lots it has, and the records of each, packed.
+// may begin ("1"), and all records in that order, packed (record-redis.ts).
 // Answers the head of each lot before it; for each retry its lot, which of its records it is, its seq, and when it was
 // accepted; and the lots of conversations that are new and may not begin: nothing was done for these.
 // As many commands for a lot of any size: they, and what Lua does around them, are what an append costs. Numbers go to
@@ -23,7 +23,13 @@ import {
 const APPEND = script(`
 local call, format, sub = redis.call, string.format, string.sub
 local heads, retries, new = {}, {}, {}
-local key, arg = 1, 2
+local packed, at, key = ARGV[2], 1, 1
+
+local function number()
+  local value, after = struct.unpack('>I4', packed, at)
+  at = after
+  return value
+end
 
 local function retry(log, head, known, j, added)
   local old = tonumber(known)
@@ -34,17 +40,16 @@ end
 while key <= #KEYS do
   local headsKey, marksKey, oldestKey, retriesKey = unpack(KEYS, key, key + 3)
   key = key + 4
-  local last = arg + tonumber(ARGV[arg])
-  for i = arg + 1, last do
-    local log, packed = KEYS[key], ARGV[i]
+  for _ = 1, number() do
+    local log = KEYS[key]
     key = key + 1
     local name = sub(log, string.find(log, '}:', 1, true) + 2)
-    local records, fields, at = {}, {}, 1
-    while at <= #packed do
-      local size, start = struct.unpack('>I4', packed, at)
-      at = start + size
-      records[#records + 1] = sub(packed, start, at - 1)
-      fields[#fields + 1] = name .. ' ' .. sub(packed, start + 10, start + 9 + struct.unpack('>H', packed, start + 8))
+    local records, fields = {}, {}
+    for j = 1, number() do
+      local size = number()
+      records[j] = sub(packed, at, at + size - 1)
+      fields[j] = name .. ' ' .. sub(packed, at + 10, at + 9 + struct.unpack('>H', packed, at + 8))
+      at = at + size
     end
     local seq = call('HINCRBY', headsKey, name, format('%d', #records))
     local head, added = seq - #records, records
@@ -85,7 +90,6 @@ while key <= #KEYS do
     end
     heads[#heads + 1] = head
   end
-  arg = last + 1
 end
 return { heads, retries, new }
 `);
@@ -130,17 +134,19 @@ export function appendRedis(
     appended: Appended[],
   ): Promise<Lot[]> {
     const keys: string[] = [];
-    const args: Argument[] = [mayBegin ? 1 : 0];
     const sent: Lot[] = [];
+    const packed = new Packed(drafts);
     for (const [shard, its] of Map.groupBy(lots, ({ name }) => shardOf(name))) {
       keys.push(headsKey(shard), marksKey(shard), oldestKey(shard), retriesKey(shard));
-      args.push(its.length);
+      packed.number(its.length);
       for (const lot of its) {
-        keys.push(logKey(lot.name));
-        args.push(packRecords(lot.drafts.map((i) => drafts[i]!)));
+        keys.push(logKey(lot.name, shard));
+        packed.number(lot.drafts.length);
+        for (const i of lot.drafts) packed.record(drafts[i]!);
         sent.push(lot);
       }
     }
+    const args = [mayBegin ? 1 : 0, packed.bytes];
     const [heads, retries, unknown] = await client.script<Answer>(APPEND, keys, args);
     for (let i = 0; i < retries.length; i += RETRY_NUMBERS) {
       const [lot, record, seq, at] = retries.slice(i, i + RETRY_NUMBERS) as [number, number, number, number];

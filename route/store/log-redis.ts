@@ -118,7 +118,12 @@ export function redisLog(client: RedisClient): Log {
           const names = await client.run((redis) =>
             redis.zrangebyscore(oldestKey(shard), "-inf", `(${at}`, "LIMIT", 0, TRIM_CONVERSATIONS),
           );
-          const keys = [headsKey(shard), oldestKey(shard), retriesKey(shard), ...names.map(logKey)];
+          const keys = [
+            headsKey(shard),
+            oldestKey(shard),
+            retriesKey(shard),
+            ...names.map((name) => logKey(name, shard)),
+          ];
           taken += await client.script<number>(TRIM, keys, [at, limit - taken, ...names]);
           more = names.length === TRIM_CONVERSATIONS;
         }

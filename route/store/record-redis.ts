@@ -2,33 +2,48 @@
 import { withSeq } from "../../proto/message.ts";
 import type { Draft } from "./log.ts";
 
-const LENGTH_BYTES = 4;
+const NUMBER_BYTES = 4;
 const AT_BYTES = 8;
 const HEAD_BYTES = AT_BYTES + 2;
 const MAX_BYTES_A_UNIT = 3;
+/** Around a draft: its length, its head, and its sender's id. Beyond a record, two numbers for each at the most. */
+const AROUND_BYTES = 3 * NUMBER_BYTES + HEAD_BYTES + 17;
 
 /**
- * Records one after another, each behind its length in four bytes. A record is `at` as a big-endian double, the retry's
- * name behind its length in two bytes, and the message: Lua reads it with struct.unpack('>dH').
+ * Records and how many of them follow, one after another: numbers in four bytes, each record behind its length. A record
+ * is `at` as a big-endian double, the retry's name behind its length in two bytes, and the message: Lua reads it with
+ * struct.unpack('>dH').
  */
-export function packRecords(drafts: readonly Draft[]): Buffer {
-  const retries = drafts.map(({ senderId, messageId }) => `${senderId}:${messageId}`);
-  let room = 0;
-  for (const [i, { bytes }] of drafts.entries())
-    room += LENGTH_BYTES + HEAD_BYTES + retries[i]!.length * MAX_BYTES_A_UNIT + bytes.length;
-  const packed = Buffer.allocUnsafe(room);
-  let start = 0;
-  for (const [i, { at, bytes }] of drafts.entries()) {
-    const record = start + LENGTH_BYTES;
-    packed.writeDoubleBE(at, record);
-    const length = packed.write(retries[i]!, record + HEAD_BYTES);
-    packed.writeUInt16BE(length, record + AT_BYTES);
-    packed.set(bytes, record + HEAD_BYTES + length);
-    const size = HEAD_BYTES + length + bytes.length;
-    packed.writeUInt32BE(size, start);
-    start = record + size;
+export class Packed {
+  readonly #out: Buffer;
+  #at = 0;
+
+  /** @param drafts those that will be put in, each once; and before each, or for all of some, two numbers */
+  constructor(drafts: readonly Draft[]) {
+    let room = 0;
+    for (const { messageId, bytes } of drafts)
+      room += AROUND_BYTES + messageId.length * MAX_BYTES_A_UNIT + bytes.length;
+    this.#out = Buffer.allocUnsafe(room);
   }
-  return packed.subarray(0, start);
+
+  /** What was put in so far. */
+  get bytes(): Buffer {
+    return this.#out.subarray(0, this.#at);
+  }
+
+  number(value: number): void {
+    this.#at = this.#out.writeUInt32BE(value, this.#at);
+  }
+
+  record({ senderId, messageId, at, bytes }: Draft): void {
+    const record = this.#at + NUMBER_BYTES;
+    const length = this.#out.write(`${senderId}:${messageId}`, record + HEAD_BYTES);
+    this.number(HEAD_BYTES + length + bytes.length);
+    this.#out.writeDoubleBE(at, record);
+    this.#out.writeUInt16BE(length, record + AT_BYTES);
+    this.#out.set(bytes, record + HEAD_BYTES + length);
+    this.#at = record + HEAD_BYTES + length + bytes.length;
+  }
 }
 
 /** The encoded message, with its place in the conversation. */

@@ -36,7 +36,8 @@ export const readersKey = (userShard: number) => `cim:readers:{u${userShard}}`;
 export const headsKey = (shard: number) => `cim:heads:{c${shard}}`;
 export const marksKey = (shard: number) => `cim:marks:{c${shard}}`;
 export const oldestKey = (shard: number) => `cim:oldest:{c${shard}}`;
-export const logKey = (conversation: string) => `cim:log:{c${shardOf(conversation)}}:${conversation}`;
+export const logKey = (conversation: string, shard = shardOf(conversation)) =>
+  `cim:log:{c${shard}}:${conversation}`;
 export const retriesKey = (shard: number) => `cim:retries:{c${shard}}`;
 
 /** @param name made of ids alone */

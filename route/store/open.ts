@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "../../common/config.ts";
 import type { Logger } from "../../common/logger.ts";
-import { openRedis } from "./redis.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { Store } from "./store.ts";
@@ -10,9 +9,13 @@ import type { Store } from "./store.ts";
  * Opens the engine that CIM_STORE names.
  * @throws ConfigError, in one line, when it cannot be used
  */
-export function openStore(config: Pick<Config, "store" | "data">, log: Logger): Promise<Store> {
+export async function openStore(config: Pick<Config, "store" | "data">, log: Logger): Promise<Store> {
   const url = urlOf(config);
-  if (isShared(config)) return openRedis(url, log);
+  if (isShared(config)) {
+    // To load it takes as long as to start all that does without.
+    const { openRedis } = await import("./redis.ts");
+    return openRedis(url, log);
+  }
   return openSqlite(url === "memory:" ? ":memory:" : url.slice("sqlite:".length));
 }
 

@@ -31,17 +31,25 @@ export class FrameReader {
   /** @param maxFrameBytes may be changed: it holds from the next frame on */
   constructor(public maxFrameBytes: number = MAX_FRAME_BYTES) {}
 
+  /** Whether the stream stands between two frames. */
+  get between(): boolean {
+    return this.#kept === 0;
+  }
+
   /**
    * Hands each complete frame to `take`: a view, valid only during the call.
+   * @param to is handed to `take` as well: one function for many streams costs no closure for each chunk
    * @throws FrameError as soon as a length prefix is over the limit, before any of that frame is kept
    */
-  push(chunk: Uint8Array, take: (frame: Uint8Array) => void): void {
+  push(chunk: Uint8Array, take: (frame: Uint8Array) => void): void;
+  push<T>(chunk: Uint8Array, take: (frame: Uint8Array, to: T) => void, to: T): void;
+  push<T>(chunk: Uint8Array, take: (frame: Uint8Array, to: T) => void, to?: T): void {
     const bytes = this.#kept === 0 ? chunk : this.#append(chunk);
     let at = 0;
     while (at < bytes.length) {
       const prefix = readPrefix(bytes, at, this.maxFrameBytes);
       if (prefix === null || prefix.end + prefix.size > bytes.length) break;
-      take(bytes.subarray(prefix.end, prefix.end + prefix.size));
+      take(bytes.subarray(prefix.end, prefix.end + prefix.size), to as T);
       at = prefix.end + prefix.size;
     }
     this.#keep(bytes, at);

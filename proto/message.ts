@@ -94,6 +94,20 @@ export function peekControl(frame: Uint8Array): Control | null {
   return null;
 }
 
+const TEXT_TAG = (1 << 3) | 2; // Frame.text
+const LONGEST_PING_TEXT = 0x7f - 4; // so that both lengths are of one byte
+
+/**
+ * Whether these bytes are one frame, its length prefix included, of a ping that says no more than that, with or without
+ * a short text. What is laid out in another way is decoded like any other frame.
+ */
+export function isPing(bytes: Uint8Array): boolean {
+  const size = bytes.length;
+  if (size < 3 || bytes[0] !== size - 1 || bytes[size - 2] !== CMD_TAG || bytes[size - 1] !== Command.PING)
+    return false;
+  return size === 3 || (bytes[1] === TEXT_TAG && bytes[2] === size - 5 && size - 5 <= LONGEST_PING_TEXT);
+}
+
 /** With its length prefix, in one piece. */
 function frameAround(cmd: Command, tag: number, value: Uint8Array): Uint8Array {
   const size = 2 + varintSize(tag) + varintSize(value.length) + value.length;

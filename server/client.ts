@@ -44,9 +44,11 @@ export class Client implements Party {
   }
 
   frame(frame: Frame): void {
-    const { cmd, body } = frame;
-    if (cmd === Command.PING && body.case === undefined) this.#ping(frame);
-    else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
+    const { cmd, requestId, body } = frame;
+    if (cmd === Command.PING && body.case === undefined) {
+      this.#alive();
+      this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
+    } else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
     else if (body.case === "send") this.#send(body.value);
     else if (body.case === "sync") this.#sync(body.value);
     else if (body.case === "ack")
@@ -60,6 +62,11 @@ export class Client implements Party {
     else if (field === ACK_FIELD) this.#ack(decode(value));
     else return false;
     return true;
+  }
+
+  ping(): void {
+    this.#alive();
+    this.#connection.answer(PONG);
   }
 
   push(push: Push, more: boolean): void {
@@ -108,11 +115,12 @@ export class Client implements Party {
     else this.#connection.end("bad_frame", `a ${asked} that the route refused: ${text}`);
   }
 
-  #ping({ requestId }: Frame): void {
-    this.#flow?.pinged(this.#parts.wheel.now);
+  /** It pinged. */
+  #alive(): void {
+    if (this.#flow === null) return;
+    this.#flow.pinged(this.#parts.wheel.now);
     this.#resume();
-    if (this.#flow?.settled) this.#flow = null;
-    this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
+    if (this.#flow.settled) this.#flow = null;
   }
 
   #send(send: Uint8Array): void {

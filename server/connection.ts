@@ -4,7 +4,7 @@ import { Outbox, type Sent, type Sink } from "../common/outbox.ts";
 import type { Timed } from "../common/wheel.ts";
 import { encodeFrame, FrameError, FrameReader, MAX_FRAME_BYTES } from "../proto/frame.ts";
 import { Command, type Frame, FrameSchema } from "../proto/gen/cim_pb.ts";
-import { peekControl } from "../proto/message.ts";
+import { isPing, peekControl } from "../proto/message.ts";
 import { GOODBYES, type GoodbyeReason } from "../proto/status.ts";
 import type { Address } from "./capacity.ts";
 import type { Parts, Party, Socket } from "./party.ts";
@@ -66,7 +66,29 @@ export class Connection implements Sink, Timed {
     if (this.#heard !== this.#parts.wheel.now) this.#frames = 0;
     this.#heard = this.#parts.wheel.now;
     this.#parts.meters.bytesIn += bytes.length;
-    this.#attempt(() => this.#reader.push(bytes, (frame) => this.#take(frame)));
+    try {
+      // A heartbeat comes alone, and is nearly all that most connections ever say.
+      if (this.party?.ping && this.#reader.between && isPing(bytes)) {
+        this.#count();
+        this.party.ping();
+      } else this.#reader.push(bytes, takeFrame, this);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** From the reader. */
+  take(bytes: Uint8Array): void {
+    if (this.gone) return;
+    if (this.#state === "checking") this.#keep(bytes);
+    else {
+      this.#count();
+      const control = this.party?.control ? peekControl(bytes) : null;
+      if (control !== null && this.party!.control!(control)) return;
+      const frame = decode(bytes);
+      if (this.party) this.party.frame(frame);
+      else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));
+    }
   }
 
   drained(): void {
@@ -121,14 +143,21 @@ export class Connection implements Sink, Timed {
   admitted(): void {
     const early = this.#early ?? [];
     this.#early = null;
-    this.#attempt(() => {
-      for (const frame of early) this.#take(frame);
-    });
+    try {
+      for (const frame of early) this.take(frame);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** Writes a frame that cannot be left out: a client that does not take it is slow. */
   reply(frame: Uint8Array): void {
     if (this.send(frame, false) === "slow") this.end("slow");
+  }
+
+  /** Writes a frame that answers all that was just read. */
+  answer(frame: Uint8Array): void {
+    if (!this.gone && this.#outbox.answer(frame) === "slow") this.end("slow");
   }
 
   /** Writes a frame, or answers why not. */
@@ -191,19 +220,10 @@ export class Connection implements Sink, Timed {
     return this.#heard + HEARTBEATS_OF_SILENCE * this.#parts.config.heartbeatMs;
   }
 
-  #take(bytes: Uint8Array): void {
-    if (this.gone) return;
-    if (this.#state === "checking") this.#keep(bytes);
-    else {
-      this.#parts.meters.framesIn++;
-      if (++this.#frames > MAX_FRAMES_A_TICK)
-        throw new FrameError(`more than ${MAX_FRAMES_A_TICK} frames in ${this.#parts.wheel.tickMs} ms`);
-      const control = this.party?.control ? peekControl(bytes) : null;
-      if (control !== null && this.party!.control!(control)) return;
-      const frame = decode(bytes);
-      if (this.party) this.party.frame(frame);
-      else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));
-    }
+  #count(): void {
+    this.#parts.meters.framesIn++;
+    if (++this.#frames > MAX_FRAMES_A_TICK)
+      throw new FrameError(`more than ${MAX_FRAMES_A_TICK} frames in ${this.#parts.wheel.tickMs} ms`);
   }
 
   #keep(frame: Uint8Array): void {
@@ -223,14 +243,6 @@ export class Connection implements Sink, Timed {
     return true;
   }
 
-  #attempt(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
   #failed(error: unknown): void {
     if (error instanceof FrameError) {
       this.end("bad_frame", error.message);
@@ -239,6 +251,11 @@ export class Connection implements Sink, Timed {
     this.#parts.log.error({ error: String(error), stack: (error as Error).stack }, "a connection failed");
     this.end("unavailable");
   }
+}
+
+/** One for all connections. */
+function takeFrame(frame: Uint8Array, connection: Connection): void {
+  connection.take(frame);
 }
 
 function decode(bytes: Uint8Array): Frame {

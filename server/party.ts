@@ -34,6 +34,8 @@ export interface Party extends Asker {
    * it otherwise. @throws FrameError
    */
   control?(body: Control): boolean;
+  /** A ping that says no more, alone in what was read. Left out by one that says it otherwise. */
+  ping?(): void;
   push(push: Push, more: boolean): void;
   /** A CIM v2 client's wish for what was kept for it. */
   catchUp(): void;

@@ -19,7 +19,7 @@ const MAX_LOGIN_BYTES = 4 * 1024;
 const MAX_EARLY_FRAMES = 16;
 const MAX_EARLY_BYTES = MAX_FRAME_BYTES;
 /** Frames of one connection in one step of the wheel; a client has a few. More would take the time of its neighbours. */
-const MAX_FRAMES_A_TICK = 5000;
+const MAX_FRAMES_A_TICK = 10_000;
 
 export class Connection implements Sink, Timed {
   party: Party | null = null;

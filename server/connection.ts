@@ -71,21 +71,21 @@ export class Connection implements Sink, Timed {
       if (this.party?.ping && this.#reader.between && isPing(bytes)) {
         this.#count();
         this.party.ping();
-      } else this.#reader.push(bytes, takeFrame, this);
+      } else this.#reader.cut(bytes, takeFrame, this);
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  /** From the reader. */
-  take(bytes: Uint8Array): void {
+  /** The frame from `from` up to `end`, from the reader: valid only during the call. */
+  take(bytes: Uint8Array, from: number, end: number): void {
     if (this.gone) return;
-    if (this.#state === "checking") this.#keep(bytes);
+    if (this.#state === "checking") this.#keep(bytes.subarray(from, end));
     else {
       this.#count();
-      const control = this.party?.control ? peekControl(bytes) : null;
+      const control = this.party?.control ? peekControl(bytes, from, end) : null;
       if (control !== null && this.party!.control!(control)) return;
-      const frame = decode(bytes);
+      const frame = decode(bytes.subarray(from, end));
       if (this.party) this.party.frame(frame);
       else this.#parts.login(this, frame, this.#parts).catch((error) => this.#failed(error));
     }
@@ -144,7 +144,7 @@ export class Connection implements Sink, Timed {
     const early = this.#early ?? [];
     this.#early = null;
     try {
-      for (const frame of early) this.take(frame);
+      for (const frame of early) this.take(frame, 0, frame.length);
     } catch (error) {
       this.#failed(error);
     }
@@ -254,8 +254,8 @@ export class Connection implements Sink, Timed {
 }
 
 /** One for all connections. */
-function takeFrame(frame: Uint8Array, connection: Connection): void {
-  connection.take(frame);
+function takeFrame(bytes: Uint8Array, from: number, end: number, connection: Connection): void {
+  connection.take(bytes, from, end);
 }
 
 function decode(bytes: Uint8Array): Frame {

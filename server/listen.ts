@@ -108,6 +108,7 @@ function openTcp(
 ): TCPSocketListener<Peer | null>[] {
   // One set of functions for all sockets: a connection costs no closures.
   const socket: Bun.SocketHandler<Peer | null> = {
+    binaryType: "uint8array",
     open(socket) {
       const peer = connect(socket, socket.remoteAddress);
       socket.data = peer;

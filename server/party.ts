@@ -30,7 +30,7 @@ export interface Party extends Asker {
   /** @throws FrameError for what a client does not say */
   frame(frame: Frame): void;
   /**
-   * What `peekControl` saw, a view of what the socket read; answers whether it was understood. Left out by one that says
+   * What `peekControl` saw in what the socket read; answers whether it was understood. Left out by one that says
    * it otherwise. @throws FrameError
    */
   control?(body: Control): boolean;

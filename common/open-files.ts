@@ -28,7 +28,14 @@ export interface GuardOptions {
   log?: Logger;
   /** Default: the process' own. */
   limit?: number | null;
+  /**
+   * Has `check` called several times a second, until the function it answers is called. Default: a timer of its own;
+   * one more is worth saving to a process that else hardly ever wakes up.
+   */
+  every?: Every;
 }
+
+export type Every = (check: () => void) => () => void;
 
 const CHECK_EVERY_MS = 500;
 /** Files kept free for everything else: calls to others, above all. */
@@ -36,11 +43,14 @@ const SPARE_FILES = 64;
 const SPARE_PART = 1 / 8;
 
 /** Looks after the door until the function it answers is called. */
-export function guardDoor(door: Door, { log, limit = openFileLimit() }: GuardOptions = {}): () => void {
+export function guardDoor(
+  door: Door,
+  { log, limit = openFileLimit(), every = byTimer }: GuardOptions = {},
+): () => void {
   if (limit === null) return () => undefined;
   const spare = Math.min(SPARE_FILES, Math.floor(limit * SPARE_PART));
   let isShut = false;
-  const timer = setInterval(() => {
+  return every(() => {
     if (!isShut && isScarce(limit - spare)) {
       isShut = true;
       log?.warn({ limit }, "almost no open files are left: newcomers are refused (ulimit -n)");
@@ -54,7 +64,11 @@ export function guardDoor(door: Door, { log, limit = openFileLimit() }: GuardOpt
         log?.error({ error: String(error) }, "cannot listen again, trying on");
       }
     }
-  }, CHECK_EVERY_MS);
+  });
+}
+
+function byTimer(check: () => void): () => void {
+  const timer = setInterval(check, CHECK_EVERY_MS);
   timer.unref();
   return () => clearInterval(timer);
 }

@@ -13,15 +13,15 @@ export interface Timed {
 }
 
 export interface WheelOptions {
-  /** How exact deadlines are kept, and how often `advance` is to be called. Default 250 ms. */
+  /** How exact deadlines are kept, and how often `advance` is to be called. Default 500 ms. */
   tickMs?: number;
   /** Milliseconds on a clock that never goes back. Default `performance.now`. */
   clock?: () => number;
 }
 
-const DEFAULT_TICK_MS = 250;
+const DEFAULT_TICK_MS = 500;
 /** A step longer than so many ticks counts as this: see `now`. */
-const MAX_STEP_TICKS = 4;
+const MAX_STEP_TICKS = 2;
 /** A deadline beyond all slots is asked for again when the last of them comes round. */
 const SLOTS = 512;
 

@@ -1,5 +1,5 @@
 /** Acknowledgements, by hand: AckSchema says the same. */
-import { WireReader, type WireWriter } from "./wire.ts";
+import type { WireReader, WireWriter } from "./wire.ts";
 
 /** Everything in `conversation` up to and including `seq` has reached the application. */
 export interface Cursor {
@@ -16,24 +16,24 @@ export function writeAck(writer: WireWriter, cursors: readonly Cursor[]): void {
   }
 }
 
-/** @throws WireError for what is no Ack */
-export function decodeAck(ack: Uint8Array): Cursor[] {
+/** The Ack that the reader is in. @throws WireError for what is none */
+export function readAck(reader: WireReader): Cursor[] {
   const cursors: Cursor[] = [];
-  const reader = new WireReader(ack);
   while (reader.next()) {
-    if (reader.field === 1) cursors.push(decodeCursor(reader.bytes()));
+    if (reader.field === 1) cursors.push(readCursor(reader));
     else reader.skip();
   }
   return cursors;
 }
 
-function decodeCursor(bytes: Uint8Array): Cursor {
+function readCursor(reader: WireReader): Cursor {
   const cursor: Cursor = { conversation: "", seq: 0 };
-  const reader = new WireReader(bytes);
+  const outer = reader.enter();
   while (reader.next()) {
     if (reader.field === 1) cursor.conversation = reader.text();
     else if (reader.field === 2) cursor.seq = reader.number();
     else reader.skip();
   }
+  reader.leave(outer);
   return cursor;
 }

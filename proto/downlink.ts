@@ -67,19 +67,23 @@ export function decodeDownlink(bytes: Uint8Array): Downlinked[] {
   const items: Downlinked[] = [];
   const reader = new WireReader(bytes);
   while (reader.next()) {
-    if (reader.field === ITEM) items.push(decodeItem(reader.bytes()));
+    if (reader.field === ITEM) items.push(readItem(reader));
     else reader.skip();
   }
   return items;
 }
 
-function decodeItem(bytes: Uint8Array): Downlinked {
-  const reader = new WireReader(bytes);
-  if (reader.next() && reader.field === DELIVERY) return { delivery: decodeDelivery(reader.bytes()) };
-  return { other: fromBinary(DownlinkItemSchema, bytes).body };
+function readItem(reader: WireReader): Downlinked {
+  const outer = reader.enter();
+  const item =
+    reader.peek() === DELIVERY
+      ? { delivery: readDelivery(reader) }
+      : { other: fromBinary(DownlinkItemSchema, reader.rest()).body };
+  reader.leave(outer);
+  return item;
 }
 
-function decodeDelivery(bytes: Uint8Array): Delivery {
+function readDelivery(reader: WireReader): Delivery {
   const userIds: number[] = [];
   const delivery: Delivery = {
     message: NOTHING,
@@ -90,7 +94,8 @@ function decodeDelivery(bytes: Uint8Array): Delivery {
     exceptUserId: 0,
     exceptSessionId: "",
   };
-  const reader = new WireReader(bytes);
+  reader.next();
+  const outer = reader.enter();
   while (reader.next()) {
     if (reader.field === 1) delivery.message = reader.bytes();
     else if (reader.field === 2) delivery.conversation = reader.text();
@@ -101,5 +106,6 @@ function decodeDelivery(bytes: Uint8Array): Delivery {
     else if (reader.field === 7) delivery.exceptSessionId = reader.text();
     else reader.skip();
   }
+  reader.leave(outer);
   return delivery;
 }

@@ -22,6 +22,9 @@ export class FrameError extends Error {
   override name = "FrameError";
 }
 
+/** Is shown the frame from `from` up to `end`, in bytes that are valid only during the call. */
+export type Take<T> = (bytes: Uint8Array, from: number, end: number, to: T) => void;
+
 /** Cuts a stream into frames. Keeps no more than what arrived of one frame, whatever length is announced. */
 export class FrameReader {
   // Bytes of an unfinished frame; `#kept` of them count, the rest is room to grow into.
@@ -31,18 +34,31 @@ export class FrameReader {
   /** @param maxFrameBytes may be changed: it holds from the next frame on */
   constructor(public maxFrameBytes: number = MAX_FRAME_BYTES) {}
 
+  /** Whether the stream stands between two frames. */
+  get between(): boolean {
+    return this.#kept === 0;
+  }
+
   /**
    * Hands each complete frame to `take`: a view, valid only during the call.
    * @throws FrameError as soon as a length prefix is over the limit, before any of that frame is kept
    */
   push(chunk: Uint8Array, take: (frame: Uint8Array) => void): void {
+    this.cut(chunk, viewed, take);
+  }
+
+  /**
+   * As `push`, for one who takes very many: shows `take` where each frame begins and ends, since a view of a small chunk
+   * costs more than reading it, and hands `to` along, so that one function does for many streams.
+   */
+  cut<T>(chunk: Uint8Array, take: Take<T>, to: T): void {
     const bytes = this.#kept === 0 ? chunk : this.#append(chunk);
     let at = 0;
     while (at < bytes.length) {
       const prefix = readPrefix(bytes, at, this.maxFrameBytes);
       if (prefix === null || prefix.end + prefix.size > bytes.length) break;
-      take(bytes.subarray(prefix.end, prefix.end + prefix.size));
       at = prefix.end + prefix.size;
+      take(bytes, prefix.end, at, to);
     }
     this.#keep(bytes, at);
   }
@@ -64,6 +80,10 @@ export class FrameReader {
     if (this.#kept === 0) this.#buffer = null;
     else if (from > 0 || this.#buffer === null) this.#buffer = new Uint8Array(bytes.subarray(from));
   }
+}
+
+function viewed(bytes: Uint8Array, from: number, end: number, take: (frame: Uint8Array) => void): void {
+  take(bytes.subarray(from, end));
 }
 
 /** A frame with its length prefix, ready for the socket. */

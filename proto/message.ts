@@ -76,30 +76,46 @@ export function sentFrame(sent: Uint8Array): Uint8Array {
   return frameAround(Command.CONTROL, SENT_TAG, sent);
 }
 
-/** The body of a frame of command CONTROL that holds nothing else: its field in Frame, and its bytes. */
+/** The body of a frame of command CONTROL that holds nothing else: its field in Frame, and where its value stands. */
 export interface Control {
   field: number;
-  value: Uint8Array;
+  bytes: Uint8Array;
+  from: number;
+  end: number;
 }
 
-/** Sees it without decoding, as a view; null for any other frame. */
-export function peekControl(frame: Uint8Array): Control | null {
-  if (frame[0] !== CMD_TAG || frame[1] !== Command.CONTROL) return null;
-  const low = frame[2]!;
-  const high = frame[3]!;
+/** Sees it without decoding, in the frame from `from` up to `end`; null for any other frame. */
+export function peekControl(bytes: Uint8Array, from: number, end: number): Control | null {
+  if (end - from < 5 || bytes[from] !== CMD_TAG || bytes[from + 1] !== Command.CONTROL) return null;
+  const low = bytes[from + 2]!;
+  const high = bytes[from + 3]!;
   // A tag of two bytes, of a length-delimited field.
   if (low < 0x80 || high > 0x7f || (low & 7) !== 2) return null;
   let length = 0;
-  let at = 4;
-  for (let scale = 1; at < frame.length && scale <= MAX_LENGTH_SCALE; scale *= 128) {
-    const byte = frame[at++]!;
+  let at = from + 4;
+  for (let scale = 1; at < end && scale <= MAX_LENGTH_SCALE; scale *= 128) {
+    const byte = bytes[at++]!;
     length += (byte & 0x7f) * scale;
     if (byte < 0x80) {
       const field = ((low & 0x7f) + high * 128) >> 3;
-      return at + length === frame.length ? { field, value: frame.subarray(at) } : null;
+      return at + length === end ? { field, bytes, from: at, end } : null;
     }
   }
   return null;
+}
+
+const TEXT_TAG = (1 << 3) | 2; // Frame.text
+const LONGEST_PING_TEXT = 0x7f - 4; // so that both lengths are of one byte
+
+/**
+ * Whether these bytes are one frame, its length prefix included, of a ping that says no more than that, with or without
+ * a short text. What is laid out in another way is decoded like any other frame.
+ */
+export function isPing(bytes: Uint8Array): boolean {
+  const size = bytes.length;
+  if (size < 3 || bytes[0] !== size - 1 || bytes[size - 2] !== CMD_TAG || bytes[size - 1] !== Command.PING)
+    return false;
+  return size === 3 || (bytes[1] === TEXT_TAG && bytes[2] === size - 5 && size - 5 <= LONGEST_PING_TEXT);
 }
 
 /** With its length prefix, in one piece. */

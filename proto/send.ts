@@ -32,15 +32,15 @@ export function decodeSend(send: Uint8Array): Outgoing[] {
     return named.name;
   };
   while (reader.next()) {
-    if (reader.field === 1) messages.push(decodeOutgoing(reader.bytes(), nameOf));
+    if (reader.field === 1) messages.push(readOutgoing(reader, nameOf));
     else reader.skip();
   }
   return messages;
 }
 
-function decodeOutgoing(bytes: Uint8Array, nameOf: (bytes: Uint8Array) => string): Outgoing {
-  const reader = new WireReader(bytes);
+function readOutgoing(reader: WireReader, nameOf: (bytes: Uint8Array) => string): Outgoing {
   const outgoing: Outgoing = { conversation: "", messageId: "", content: { case: "text", value: NOTHING } };
+  const outer = reader.enter();
   while (reader.next()) {
     if (reader.field === 1) outgoing.conversation = nameOf(reader.bytes());
     else if (reader.field === 2) outgoing.messageId = reader.text();
@@ -48,6 +48,7 @@ function decodeOutgoing(bytes: Uint8Array, nameOf: (bytes: Uint8Array) => string
     else if (reader.field === 4) outgoing.content = { case: "data", value: reader.bytes() };
     else reader.skip();
   }
+  reader.leave(outer);
   return outgoing;
 }
 

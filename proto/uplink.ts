@@ -1,6 +1,6 @@
 /** What a server and a route say to one another for each message, by hand: link.proto says the same. */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Cursor, decodeAck, writeAck } from "./ack.ts";
+import { type Cursor, readAck, writeAck } from "./ack.ts";
 import { type Sync, SyncSchema } from "./gen/cim_pb.ts";
 import {
   type Adopt,
@@ -82,22 +82,22 @@ export function decodeCall(bytes: Uint8Array): Call {
   while (reader.next()) {
     if (reader.field === 1) call.server = reader.text();
     else if (reader.field === 2) call.bootId = reader.text();
-    else if (reader.field === 3) call.items.push(decodeItem(reader.bytes()));
+    else if (reader.field === 3) call.items.push(readItem(reader));
     else reader.skip();
   }
   return call;
 }
 
-function decodeItem(bytes: Uint8Array): Item {
+function readItem(reader: WireReader): Item {
   const item: Item = { userId: 0, userName: "", sessionId: "", device: "", body: { case: undefined } };
-  const reader = new WireReader(bytes);
+  const outer = reader.enter();
   while (reader.next()) {
     if (reader.field === 1) item.userId = reader.number();
     else if (reader.field === 2) item.userName = reader.text();
     else if (reader.field === 3) item.sessionId = reader.text();
     else if (reader.field === 4) item.device = reader.text();
     else if (reader.field === 8) item.body = { case: "send", value: reader.bytes() };
-    else if (reader.field === 9) item.body = { case: "ack", value: decodeAck(reader.bytes()) };
+    else if (reader.field === 9) item.body = readAckBody(reader);
     else if (reader.field === 5)
       item.body = { case: "confirm", value: fromBinary(ConfirmSchema, reader.bytes()) };
     else if (reader.field === 6)
@@ -107,7 +107,15 @@ function decodeItem(bytes: Uint8Array): Item {
     else if (reader.field === 10) item.body = { case: "sync", value: fromBinary(SyncSchema, reader.bytes()) };
     else reader.skip();
   }
+  reader.leave(outer);
   return item;
+}
+
+function readAckBody(reader: WireReader): Body {
+  const outer = reader.enter();
+  const value = readAck(reader);
+  reader.leave(outer);
+  return { case: "ack", value };
 }
 
 /** A result with what is not given left empty. */
@@ -145,15 +153,15 @@ export function decodeResults(bytes: Uint8Array): Result[] {
   const results: Result[] = [];
   const reader = new WireReader(bytes);
   while (reader.next()) {
-    if (reader.field === 1) results.push(decodeResult(reader.bytes()));
+    if (reader.field === 1) results.push(readResult(reader));
     else reader.skip();
   }
   return results;
 }
 
-function decodeResult(bytes: Uint8Array): Result {
+function readResult(reader: WireReader): Result {
   const result = resultOf({});
-  const reader = new WireReader(bytes);
+  const outer = reader.enter();
   while (reader.next()) {
     if (reader.field === 1) result.code = reader.text();
     else if (reader.field === 2) result.text = reader.text();
@@ -164,5 +172,6 @@ function decodeResult(bytes: Uint8Array): Result {
     else if (reader.field === 7) result.pages = reader.bytes();
     else reader.skip();
   }
+  reader.leave(outer);
   return result;
 }

@@ -143,16 +143,21 @@ export class WireWriter {
 export class WireReader {
   field = 0;
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #at: number;
+  /** Where the message ends that is being read. */
+  #end: number;
   #type = VARINT;
 
-  constructor(bytes: Uint8Array) {
+  /** @param to where the message ends that begins at `from` */
+  constructor(bytes: Uint8Array, from = 0, to = bytes.length) {
     this.#bytes = bytes;
+    this.#at = from;
+    this.#end = to;
   }
 
   /** @throws WireError as all of these, for what is cut or not of the type asked for */
   next(): boolean {
-    if (this.#at >= this.#bytes.length) return false;
+    if (this.#at >= this.#end) return false;
     const tag = this.#varint();
     this.field = Math.floor(tag / 8);
     this.#type = tag & 7;
@@ -172,12 +177,40 @@ export class WireReader {
 
   /** A view. */
   bytes(): Uint8Array {
-    this.#expect(LENGTH_DELIMITED);
-    const length = this.#varint();
+    const end = this.#ahead();
     const start = this.#at;
-    if (start + length > this.#bytes.length) throw new WireError("a field that is cut");
-    this.#at = start + length;
-    return this.#bytes.subarray(start, this.#at);
+    this.#at = end;
+    return this.#bytes.subarray(start, end);
+  }
+
+  /**
+   * Goes into an inner message, where `next` is false at its end; a view of it would cost more than reading it.
+   * @returns what `leave` wants
+   */
+  enter(): number {
+    const end = this.#ahead();
+    const outer = this.#end;
+    this.#end = end;
+    return outer;
+  }
+
+  /** Goes on behind the inner message, however much of it was read. */
+  leave(outer: number): void {
+    this.#at = this.#end;
+    this.#end = outer;
+  }
+
+  /** The number of the field that comes next, which is still to be read; 0 at the end. */
+  peek(): number {
+    const at = this.#at;
+    const field = this.next() ? this.field : 0;
+    this.#at = at;
+    return field;
+  }
+
+  /** What is left of the message, as a view. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#end);
   }
 
   /** @throws WireError for what is no UTF-8 */
@@ -191,10 +224,7 @@ export class WireReader {
       to.push(this.#varint());
       return;
     }
-    this.#expect(LENGTH_DELIMITED);
-    const length = this.#varint();
-    const end = this.#at + length;
-    if (end > this.#bytes.length) throw new WireError("a field that is cut");
+    const end = this.#ahead();
     while (this.#at < end) to.push(this.#varint());
   }
 
@@ -204,7 +234,16 @@ export class WireReader {
     else if (this.#type === FIXED64) this.#at += 8;
     else if (this.#type === FIXED32) this.#at += 4;
     else throw new WireError(`a field of wire type ${this.#type}`);
-    if (this.#at > this.#bytes.length) throw new WireError("a field that is cut");
+    if (this.#at > this.#end) throw new WireError("a field that is cut");
+  }
+
+  /** Where the field ends whose bytes come next. */
+  #ahead(): number {
+    this.#expect(LENGTH_DELIMITED);
+    const length = this.#varint();
+    const end = this.#at + length;
+    if (end > this.#end) throw new WireError("a field that is cut");
+    return end;
   }
 
   #expect(type: number): void {
@@ -215,8 +254,8 @@ export class WireReader {
   #varint(): number {
     let value = 0;
     for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new WireError("a number that is cut");
+      if (this.#at >= this.#end) throw new WireError("a number that is cut");
+      const byte = this.#bytes[this.#at++]!;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
         if (value > Number.MAX_SAFE_INTEGER) break;
@@ -228,9 +267,8 @@ export class WireReader {
 
   #skipVarint(): void {
     for (let i = 0; i < 10; i++) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new WireError("a number that is cut");
-      if (byte < 0x80) return;
+      if (this.#at >= this.#end) throw new WireError("a number that is cut");
+      if (this.#bytes[this.#at++]! < 0x80) return;
     }
     throw new WireError("a number of more than 10 bytes");
   }

@@ -1,11 +1,12 @@
 /** A client of ours on its connection: what it says and asks, what it is pushed, what it is answered. */
-import { type Cursor, decodeAck } from "../proto/ack.ts";
+import { type Cursor, readAck } from "../proto/ack.ts";
 import { ALL } from "../proto/conversation.ts";
 import { encodeFrame, FrameError } from "../proto/frame.ts";
 import { Command, type Frame, type Sync } from "../proto/gen/cim_pb.ts";
 import { ACK_FIELD, type Control, SEND_FIELD, sentFrame } from "../proto/message.ts";
 import { GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.ts";
 import type { Result } from "../proto/uplink.ts";
+import { WireReader } from "../proto/wire.ts";
 import type { Connection } from "./connection.ts";
 import { Flow } from "./flow.ts";
 import type { Parts, Party } from "./party.ts";
@@ -44,10 +45,12 @@ export class Client implements Party {
   }
 
   frame(frame: Frame): void {
-    const { cmd, body } = frame;
-    if (cmd === Command.PING && body.case === undefined) this.#ping(frame);
-    else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
-    else if (body.case === "send") this.#send(body.value);
+    const { cmd, requestId, body } = frame;
+    if (cmd === Command.PING && body.case === undefined) {
+      this.#alive();
+      this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
+    } else if (cmd !== Command.CONTROL) throw new FrameError(`a frame of command ${cmd} after the login`);
+    else if (body.case === "send") this.#send(new Uint8Array(body.value));
     else if (body.case === "sync") this.#sync(body.value);
     else if (body.case === "ack")
       this.#ack(body.value.cursors.map(({ conversation, seq }) => ({ conversation, seq: Number(seq) })));
@@ -55,11 +58,17 @@ export class Client implements Party {
   }
 
   /** The two that make up nearly all there is. */
-  control({ field, value }: Control): boolean {
-    if (field === SEND_FIELD) this.#send(value);
-    else if (field === ACK_FIELD) this.#ack(decode(value));
+  control({ field, bytes, from, end }: Control): boolean {
+    // A copy: it is a view of what the socket read. By the array's own method, since a Buffer's makes views.
+    if (field === SEND_FIELD) this.#send(Uint8Array.prototype.slice.call(bytes, from, end));
+    else if (field === ACK_FIELD) this.#ack(decode(new WireReader(bytes, from, end)));
     else return false;
     return true;
+  }
+
+  ping(): void {
+    this.#alive();
+    this.#connection.answer(PONG);
   }
 
   push(push: Push, more: boolean): void {
@@ -108,17 +117,18 @@ export class Client implements Party {
     else this.#connection.end("bad_frame", `a ${asked} that the route refused: ${text}`);
   }
 
-  #ping({ requestId }: Frame): void {
-    this.#flow?.pinged(this.#parts.wheel.now);
+  /** It pinged. */
+  #alive(): void {
+    if (this.#flow === null) return;
+    this.#flow.pinged(this.#parts.wheel.now);
     this.#resume();
-    if (this.#flow?.settled) this.#flow = null;
-    this.#connection.reply(requestId === 0n ? PONG : pong(requestId));
+    if (this.#flow.settled) this.#flow = null;
   }
 
+  /** @param send kept */
   #send(send: Uint8Array): void {
     this.#ask();
-    // A copy: the frame is a view of what the socket read.
-    this.#parts.uplink.send(this.session, new Uint8Array(send), this);
+    this.#parts.uplink.send(this.session, send, this);
   }
 
   #sync(sync: Sync): void {
@@ -166,9 +176,9 @@ function checkName(conversation: string): void {
   );
 }
 
-function decode(ack: Uint8Array): Cursor[] {
+function decode(ack: WireReader): Cursor[] {
   try {
-    return decodeAck(ack);
+    return readAck(ack);
   } catch (error) {
     throw new FrameError(`an acknowledgement that cannot be decoded: ${(error as Error).message}`);
   }

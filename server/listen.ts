@@ -4,7 +4,7 @@ import type { Config } from "../common/config.ts";
 import { HttpDoor } from "../common/http-door.ts";
 import { type Certificate, openMany, readCertificate } from "../common/listening.ts";
 import type { Logger } from "../common/logger.ts";
-import { guardDoor } from "../common/open-files.ts";
+import { type Every, guardDoor } from "../common/open-files.ts";
 import { MAX_FRAME_BYTES, WEBSOCKET_PATH } from "../proto/frame.ts";
 import type { Socket } from "./party.ts";
 
@@ -22,6 +22,8 @@ export interface Handlers {
   connect: (socket: Socket, address: string) => Peer | null;
   fetch: (request: Request) => Promise<Response>;
   log?: Logger;
+  /** Whose beat is to be used for what has to be looked at now and then. */
+  every?: Every;
 }
 
 export interface Listening {
@@ -73,7 +75,7 @@ export function listen(config: Settings, handlers: Handlers): Listening {
           web.open();
         },
       },
-      { log: handlers.log },
+      { log: handlers.log, every: handlers.every },
     );
     return {
       port,
@@ -106,6 +108,7 @@ function openTcp(
 ): TCPSocketListener<Peer | null>[] {
   // One set of functions for all sockets: a connection costs no closures.
   const socket: Bun.SocketHandler<Peer | null> = {
+    binaryType: "uint8array",
     open(socket) {
       const peer = connect(socket, socket.remoteAddress);
       socket.data = peer;

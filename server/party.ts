@@ -30,10 +30,12 @@ export interface Party extends Asker {
   /** @throws FrameError for what a client does not say */
   frame(frame: Frame): void;
   /**
-   * What `peekControl` saw, a view of what the socket read; answers whether it was understood. Left out by one that says
+   * What `peekControl` saw in what the socket read; answers whether it was understood. Left out by one that says
    * it otherwise. @throws FrameError
    */
   control?(body: Control): boolean;
+  /** A ping that says no more, alone in what was read. Left out by one that says it otherwise. */
+  ping?(): void;
   push(push: Push, more: boolean): void;
   /** A CIM v2 client's wish for what was kept for it. */
   catchUp(): void;

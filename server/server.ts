@@ -70,6 +70,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     if (draining) return "the server is draining";
     return registrar.trouble() ?? (announced ? null : "the server is not announced yet");
   };
+  const beats = new Set<() => void>();
   // Nothing of this is called before the next turn of the event loop, when all of it is there.
   const listening = listen(config, {
     connect(socket, address) {
@@ -78,6 +79,10 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     },
     fetch: (request) => fetch(request),
     log,
+    every(beat) {
+      beats.add(beat);
+      return () => beats.delete(beat);
+    },
   });
   const { port, httpPort } = listening;
   const server = addressOf({ host, port, httpPort });
@@ -108,7 +113,9 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const metrics = metricsPage({ meters, capacity, sessions, uplink });
   const fetch = httpHandler({ config, link, sessions, fanout, meters, lookAgain, log, missing, metrics });
 
+  // One timer for everything: an idle process wakes up for nothing else.
   const timer = setInterval(() => {
+    for (const beat of beats) beat();
     wheel.advance();
     uplink.tick();
     collector.tick(meters.logins, wheel.now);

@@ -109,7 +109,7 @@ export class Uplink {
     if (urgent) this.#schedule();
   }
 
-  /** To be called every `AGAIN_MS` or so: hands on what was gathered, tries again, and answers sends that waited too long. */
+  /** To be called several times in `GATHER_MS`: hands on what was gathered, tries again, and answers sends that waited too long. */
   tick(): void {
     const now = this.#options.clock();
     this.#answerOverdue(now - SEND_PATIENCE_MS);

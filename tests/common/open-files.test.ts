@@ -28,6 +28,20 @@ test.skipIf(openFileLimit() === null)(
   },
 );
 
+test.skipIf(openFileLimit() === null)("whoever has a timer already may lend its beat", () => {
+  const seen: string[] = [];
+  const beats = new Set<() => void>();
+  const door: Door = { shut: () => seen.push("shut"), open: () => seen.push("open") };
+  const every = (beat: () => void) => {
+    beats.add(beat);
+    return () => beats.delete(beat);
+  };
+  const leave = guardDoor(door, { limit: 1, every });
+  for (const beat of beats) beat();
+  leave();
+  expect([seen, beats.size]).toEqual([["shut"], 0]);
+});
+
 test("where the system tells no limit there is none to look after", () => {
   const door: Door = { shut: () => expect.unreachable(), open: () => expect.unreachable() };
   guardDoor(door, { limit: null })();

@@ -64,6 +64,32 @@ test("with more to come, the first waits as well", () => {
   expect(socket.writes).toEqual(["ab"]);
 });
 
+test("an answer is written at once and leaves the turn as it was, unless something waits", () => {
+  outbox.answer(text("a"));
+  outbox.answer(text("b"));
+  expect([socket.writes, ends.length]).toEqual([["a", "b"], 0]);
+  outbox.send(text("c"));
+  outbox.answer(text("d"));
+  outbox.send(text("e"));
+  outbox.answer(text("f"));
+  expect(socket.writes).toEqual(["a", "b", "c", "d"]);
+  endTurn();
+  expect(socket.writes).toEqual(["a", "b", "c", "d", "ef"]);
+});
+
+test("what a socket does not take of an answer goes out before what follows", () => {
+  socket.room = 2;
+  outbox.answer(text("abc"));
+  expect([outbox.answer(text("d")), outbox.answer(new Uint8Array(LIMIT)), outbox.unsent]).toEqual([
+    "taken",
+    "slow",
+    2,
+  ]);
+  socket.room = 100;
+  outbox.drained();
+  expect([socket.writes, outbox.unsent]).toEqual([["ab", "cd"], 0]);
+});
+
 test("the bytes the socket would not take go out in order when it takes bytes again", () => {
   socket.room = 3;
   outbox.send(text("abcde"));

@@ -2,7 +2,14 @@ import { expect, test } from "bun:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { encodeFrame } from "../../proto/frame.ts";
 import { Command, FrameSchema } from "../../proto/gen/cim_pb.ts";
-import { decodeMessage, encodeMessage, messageFrame, withoutSeq, withSeq } from "../../proto/message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  isPing,
+  messageFrame,
+  withoutSeq,
+  withSeq,
+} from "../../proto/message.ts";
 import { unprefixed } from "./unprefixed.ts";
 
 const MESSAGE = {
@@ -52,4 +59,26 @@ test("what was put together is read back, at both ends of what a seq can be", ()
       seq: BigInt(seq),
     });
   }
+});
+
+test("a ping that says no more is seen without decoding, whatever its short text", () => {
+  for (const text of ["", "ping", "é", "x".repeat(123)]) {
+    expect([text, isPing(encodeFrame({ cmd: Command.PING, text }))]).toEqual([text, true]);
+  }
+});
+
+test("anything else is not taken for such a ping: with more in it, cut, or followed by another", () => {
+  const ping = encodeFrame({ cmd: Command.PING, text: "ping" });
+  const others = [
+    ...Array.from(ping, (_, i) => ping.subarray(0, i)),
+    Buffer.concat([ping, ping]),
+    Buffer.concat([ping, ping.subarray(0, 3)]),
+    encodeFrame({ cmd: Command.PING, requestId: 7n }),
+    encodeFrame({ cmd: Command.PING, requestId: 7n, text: "ping" }),
+    encodeFrame({ cmd: Command.PING, text: "ping", batch: ["more"] }),
+    encodeFrame({ cmd: Command.PING, text: "x".repeat(124) }),
+    encodeFrame({ cmd: Command.MESSAGE, text: "ping" }),
+    encodeFrame({ cmd: Command.CONTROL, body: { case: "ack", value: {} } }),
+  ];
+  expect(others.map((bytes) => isPing(bytes))).toEqual(others.map(() => false));
 });

@@ -151,13 +151,36 @@ test("deliveries are written and read, one after another, among what else a Down
   expect(decodeDownlink(downlink).at(-1)).toMatchObject({ other: close.body });
 });
 
+test("a message is read as far as its end, whatever stands behind it, and an inner one no further than the outer", () => {
+  const writer = new WireWriter();
+  const inner = writer.begin(1);
+  writer.number(2, 300);
+  writer.number(3, 4);
+  writer.end(inner);
+  const bytes = writer.take();
+  const reader = new WireReader(Buffer.concat([bytes, bytes]), 0, bytes.length);
+  expect([reader.peek(), reader.next()]).toEqual([1, true]);
+  const outer = reader.enter();
+  expect([reader.next(), reader.field, reader.number()]).toEqual([true, 2, 300]);
+  reader.leave(outer);
+  expect([reader.peek(), reader.next()]).toEqual([0, false]);
+  const cut = new WireReader(bytes, 0, bytes.length - 1);
+  cut.next();
+  expect(() => cut.enter()).toThrow(new WireError("a field that is cut"));
+});
+
 test("a frame that is a control body alone is seen without decoding, and no other is", () => {
   for (const value of BYTES) {
     const frame = unprefixed(encodeFrame({ cmd: Command.CONTROL, body: { case: "send", value } }));
-    expect([peekControl(frame), sentFrame(value)]).toEqual([
-      { field: SEND_FIELD, value },
-      encodeFrame({ cmd: Command.CONTROL, body: { case: "sent", value } }),
-    ]);
+    // Also in the midst of other bytes.
+    const bytes = Buffer.concat([frame, frame, frame]);
+    const [from, end] = [frame.length, 2 * frame.length];
+    const control = peekControl(bytes, from, end)!;
+    expect([
+      control.field,
+      new Uint8Array(bytes.subarray(control.from, control.end)),
+      sentFrame(value),
+    ]).toEqual([SEND_FIELD, value, encodeFrame({ cmd: Command.CONTROL, body: { case: "sent", value } })]);
   }
   const others = [
     encodeFrame({ cmd: Command.PING }),
@@ -167,7 +190,8 @@ test("a frame that is a control body alone is seen without decoding, and no othe
   const cut = unprefixed(
     encodeFrame({ cmd: Command.CONTROL, body: { case: "send", value: BYTES[2]! } }),
   ).subarray(0, -1);
-  expect([...others, cut, new Uint8Array()].map(peekControl)).toEqual([null, null, null, null, null]);
+  const seen = [...others, cut, new Uint8Array()].map((frame) => peekControl(frame, 0, frame.length));
+  expect(seen).toEqual([null, null, null, null, null]);
 });
 
 describe("what is no message is refused", () => {

@@ -246,7 +246,7 @@ test("an error of our own ends the one connection and is logged whole", () => {
       throw new TypeError("a bug");
     },
   });
-  connection.data(encodeFrame({ cmd: Command.PING }));
+  connection.data(encodeFrame({ cmd: Command.PING, requestId: 7n }));
   expect([socket.goodbyes, errors]).toEqual([
     ["unavailable"],
     [{ error: "TypeError: a bug", stack: expect.stringContaining("connection.test.ts") }],

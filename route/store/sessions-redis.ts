@@ -1,3 +1,4 @@
+import { Batcher } from "../../common/batch.ts";
 import type { Logger } from "../../common/logger.ts";
 import { mirrorPresence } from "./presence-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
@@ -47,6 +48,22 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
     return found;
   }
 
+  // Every request with a token asks: those that come while one is answered ask together.
+  const revocations = new Batcher<string, boolean>(async (sessionIds) => {
+    const revoked = new Set<string>();
+    const alone = new Map(sessionIds.map((sessionId, i) => [sessionId, i]));
+    await Promise.all(
+      // Their keys have no shard: in a Cluster each may have a slot of its own.
+      client
+        .together([...alone.keys()], (sessionId) => alone.get(sessionId)!)
+        .map(async (its) => {
+          const found = await client.run((redis) => redis.mget(its.map(revokedKey)));
+          for (const [i, value] of found.entries()) if (value !== null) revoked.add(its[i]!);
+        }),
+    );
+    return sessionIds.map((sessionId) => revoked.has(sessionId));
+  });
+
   return {
     ofUsers,
     async put(session, sees) {
@@ -76,7 +93,7 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       if (until <= Date.now()) return;
       await client.run((redis) => redis.set(revokedKey(sessionId), 1, "PXAT", until));
     },
-    isRevoked: async (sessionId) => (await client.run((redis) => redis.exists(revokedKey(sessionId)))) === 1,
+    isRevoked: (sessionId) => revocations.add(sessionId),
   };
 }
 

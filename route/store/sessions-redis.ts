@@ -16,10 +16,11 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
+// Rows are JSON, and so is the answer: one text to decode, however many users it is about.
 const OF_USERS = script(`
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
-return answer
+for i, key in ipairs(KEYS) do answer[i] = '[' .. table.concat(redis.call('HVALS', key), ',') .. ']' end
+return '[' .. table.concat(answer, ',') .. ']'
 `);
 
 const REMOVE = script(`
@@ -39,9 +40,9 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       client
         .together(userIds, (userId) => userId % SHARDS)
         .map(async (its) => {
-          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
-          for (const [i, rows] of users.entries()) {
-            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
+          const answer = await client.script<Buffer>(OF_USERS, its.map(sessionsKey), []);
+          for (const [i, sessions] of (JSON.parse(String(answer)) as Session[][]).entries()) {
+            if (sessions.length > 0) found.set(its[i]!, sessions);
           }
         }),
     );
@@ -50,18 +51,18 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
 
   // Every request with a token asks: those that come while one is answered ask together.
   const revocations = new Batcher<string, boolean>(async (sessionIds) => {
-    const revoked = new Set<string>();
-    const alone = new Map(sessionIds.map((sessionId, i) => [sessionId, i]));
+    const revoked = Array<boolean>(sessionIds.length);
+    const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
     await Promise.all(
       // Their keys have no shard: in a Cluster each may have a slot of its own.
       client
-        .together([...alone.keys()], (sessionId) => alone.get(sessionId)!)
+        .together(asked, ({ i }) => i)
         .map(async (its) => {
-          const found = await client.run((redis) => redis.mget(its.map(revokedKey)));
-          for (const [i, value] of found.entries()) if (value !== null) revoked.add(its[i]!);
+          const found = await client.run((redis) => redis.mget(its.map(({ key }) => key)));
+          for (const [j, { i }] of its.entries()) revoked[i] = found[j] !== null;
         }),
     );
-    return sessionIds.map((sessionId) => revoked.has(sessionId));
+    return revoked;
   });
 
   return {

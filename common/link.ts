@@ -7,9 +7,13 @@ export type Fetch = (request: Request) => Promise<Response>;
 
 export const CALL_TIMEOUT_MS = 5 * 1000;
 
+const MAX_ADMITTED = 1000;
+
 /** Makes and admits internal calls in the name of one role. */
 export class Link {
   #token: { text: string; renewAt: number } | null = null;
+  // A peer shows the same token at each call for half a minute: checking its signature costs more than the call.
+  readonly #admitted = new Map<string, ServiceToken>();
 
   constructor(
     readonly role: ServiceToken["role"],
@@ -55,9 +59,22 @@ export class Link {
   async admit(request: Request, from: ServiceToken["role"]): Promise<void> {
     const token = bearer(request.headers.get("authorization"));
     if (token === null) throw new CimError("UNAUTHORIZED", "an internal call without a service token");
-    const service = await this.tokens.check(token, "service");
+    const service = this.#remembered(token) ?? (await this.#prove(token));
     if (service.role !== from)
       throw new CimError("UNAUTHORIZED", `the service token of a ${service.role}, want a ${from}'s`);
+  }
+
+  #remembered(token: string): ServiceToken | null {
+    const service = this.#admitted.get(token);
+    return service && service.expiresAt > Date.now() ? service : null;
+  }
+
+  async #prove(token: string): Promise<ServiceToken> {
+    const service = await this.tokens.check(token, "service");
+    // There are as many as peers: all are forgotten long before they are a burden.
+    if (this.#admitted.size >= MAX_ADMITTED) this.#admitted.clear();
+    this.#admitted.set(token, service);
+    return service;
   }
 
   async #serviceToken(): Promise<string> {

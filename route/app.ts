@@ -6,7 +6,7 @@ import type { Logger } from "../common/logger.ts";
 import { CimError, STATUS, type StatusName } from "../proto/status.ts";
 import { clientAddress } from "./address.ts";
 import { API, type CallName, type Endpoint } from "./api.ts";
-import type { Callers } from "./caller.ts";
+import type { Caller, Callers } from "./caller.ts";
 import type { Answer, Calls } from "./calls.ts";
 import { crossOrigin } from "./cross-origin.ts";
 import { type Assets, docs } from "./docs.ts";
@@ -37,7 +37,14 @@ export interface AppParts {
 
 export interface Env {
   Bindings: { client?: { readonly address: string | undefined } };
-  Variables: { call: string; started: number; reqNo: string | null };
+  Variables: { asked: Asked };
+}
+
+/** What an answer tells of its request, in itself or in the metrics. */
+interface Asked {
+  call: string;
+  started: number;
+  reqNo: string | null;
 }
 
 /** HTTP statuses of internal calls and downloads that failed; those of the API are always 200. */
@@ -56,14 +63,15 @@ export function createApp(parts: AppParts): Hono<Env> {
   if (config.allowOrigins.length > 0) app.use(crossOrigin(config.allowOrigins));
 
   for (const [name, endpoint] of Object.entries(API) as [CallName, Endpoint][]) {
+    const handler = calls[name] as Handler;
     app.on(endpoint.method, endpoint.path, async (c) => {
-      begin(c, name);
+      const asked = begin(c, name);
       const given =
         endpoint.method === "POST" ? await readJson(c.req.raw, config.maxBodyBytes) : c.req.query();
-      c.set("reqNo", typeof given.reqNo === "string" ? given.reqNo : null);
+      if (typeof given.reqNo === "string") asked.reqNo = given.reqNo;
       const takes = check(endpoint.takes, given);
-      const answer = await (calls[name] as Handler)(takes, await originOf(c));
-      return reply(c, { status: "SUCCESS", ...answer });
+      const caller = await callers.identify(c.req.raw.headers.get("authorization"));
+      return reply(asked, await handler(takes, new CallOrigin(caller, c, config.trustedProxies)));
     });
   }
 
@@ -72,10 +80,10 @@ export function createApp(parts: AppParts): Hono<Env> {
     (request: Request) => Promise<Response>,
   ][]) {
     app.post(`/internal/${name}`, async (c) => {
-      begin(c, name);
+      const { started } = begin(c, name);
       await link.admit(c.req.raw, "server");
       const response = await answer(c.req.raw);
-      metrics.answered(name, STATUS.SUCCESS.code, performance.now() - c.get("started"));
+      metrics.answered(name, STATUS.SUCCESS.code, performance.now() - started);
       return response;
     });
   }
@@ -87,8 +95,8 @@ export function createApp(parts: AppParts): Hono<Env> {
       troubles.length === 0 ? 200 : UNAVAILABLE,
     );
   });
-  app.get("/metrics", async (c) => {
-    const { text, contentType } = await metrics.render();
+  app.get("/metrics", (c) => {
+    const { text, contentType } = metrics.render();
     return c.body(text, 200, { "content-type": contentType });
   });
   if (parts.page) app.route("/", page(parts.page));
@@ -98,48 +106,58 @@ export function createApp(parts: AppParts): Hono<Env> {
   if (parts.downloads) app.route("/download", downloads(parts.downloads, config));
 
   app.notFound((c) => {
-    begin(c, "other");
+    const asked = begin(c, "other");
     const detail = `${c.req.method} ${show(c.req.path)}: there is no such call, /docs lists those there are`;
-    return reply(c, { status: "INVALID", detail, httpStatus: 404 });
+    return reply(asked, { status: "INVALID", detail, httpStatus: 404 });
   });
 
   app.onError((error, c) => {
-    const failure = error instanceof CimError ? error : bug(error, c);
+    const asked: Asked = c.get("asked") ?? begin(c, "other");
+    const failure = error instanceof CimError ? error : bug(error, asked);
     if (failure.status === "FALLBACK")
-      logger.warn({ call: c.get("call"), error: whole(error) }, "a call could not be served");
+      logger.warn({ call: asked.call, error: whole(error) }, "a call could not be served");
     const tellsByStatus = /^\/(internal|download)\b/.test(c.req.path);
     const httpStatus = tellsByStatus ? (INTERNAL_STATUS[failure.status] ?? UNAVAILABLE) : 200;
-    return reply(c, { status: failure.status, detail: failure.message, httpStatus });
+    return reply(asked, { status: failure.status, detail: failure.message, httpStatus });
   });
 
   return app;
 
-  function begin(c: Context<Env>, call: string): void {
-    c.set("call", call);
-    c.set("started", performance.now());
-    c.set("reqNo", null);
+  function begin(c: Context<Env>, call: string): Asked {
+    const asked = { call, started: performance.now(), reqNo: null };
+    c.set("asked", asked);
+    return asked;
   }
 
-  async function originOf(c: Context<Env>): Promise<Origin> {
-    const caller = await callers.identify(c.req.header("authorization") ?? null);
-    const forwardedFor = c.req.header("x-forwarded-for") ?? null;
-    return {
-      caller,
-      get address() {
-        return clientAddress(c.env?.client?.address, forwardedFor, config.trustedProxies);
-      },
-    };
-  }
-
-  function reply(c: Context<Env>, answer: Omit<Reply, "reqNo">): Response {
-    metrics.answered(c.get("call"), STATUS[answer.status].code, performance.now() - c.get("started"));
-    return envelope({ ...answer, reqNo: c.get("reqNo") });
+  function reply({ call, started, reqNo }: Asked, answer: Reply): Response {
+    metrics.answered(call, STATUS[answer.status ?? "SUCCESS"].code, performance.now() - started);
+    return envelope(answer, reqNo);
   }
 
   // Logged whole, told without detail: what was wrong is ours, and may hold what is not the caller's to see.
-  function bug(error: Error, c: Context<Env>): CimError {
-    logger.error({ call: c.get("call"), error: whole(error) }, "a call failed");
+  function bug(error: Error, { call }: Asked): CimError {
+    logger.error({ call, error: whole(error) }, "a call failed");
     return new CimError("FAILURE");
+  }
+}
+
+/** Few calls ask for the address, so it is looked up only then. */
+class CallOrigin implements Origin {
+  readonly #c: Context<Env>;
+  readonly #trustedProxies: number;
+
+  constructor(
+    readonly caller: Caller,
+    c: Context<Env>,
+    trustedProxies: number,
+  ) {
+    this.#c = c;
+    this.#trustedProxies = trustedProxies;
+  }
+
+  get address(): string | null {
+    const { env, req } = this.#c;
+    return clientAddress(env?.client?.address, req.raw.headers.get("x-forwarded-for"), this.#trustedProxies);
   }
 }
 

@@ -34,7 +34,8 @@ export class Callers {
   readonly #parts: CallersParts;
   // A name never changes, and a password that is there stays one; calls ask for both each time.
   readonly #known = new Map<number, Known>();
-  // Checking a signature costs more than all else of a call; whether it was logged out is asked each time.
+  // By the whole header. Checking a signature costs more than all else of a call; whether it was logged out is asked
+  // each time.
   readonly #proven = new Map<string, Caller>();
 
   constructor(parts: CallersParts) {
@@ -44,9 +45,7 @@ export class Callers {
   /** @throws CimError UNAUTHORIZED for proof that is not valid, whatever it would have been needed for */
   async identify(header: string | null): Promise<Caller> {
     if (header === null) return { kind: "nobody" };
-    const proof = bearer(header);
-    if (proof === null) throw new CimError("UNAUTHORIZED", "Authorization: want Bearer <token>");
-    const caller = this.#remembered(proof) ?? (await this.#prove(proof));
+    const caller = this.#remembered(header) ?? (await this.#prove(header));
     if (caller.kind === "user" && (await this.#parts.sessions.isRevoked(caller.session.sessionId))) {
       throw new CimError("UNAUTHORIZED", "the token's session was logged out");
     }
@@ -65,18 +64,17 @@ export class Callers {
     if (caller.kind === "nobody" && (await this.#find(userId))?.hasPassword) {
       throw new CimError("UNAUTHORIZED", `user ${userId} has a password: want Authorization: Bearer <token>`);
     }
-    if (caller.kind === "user" && caller.session.userId !== userId) {
-      throw new CimError("FORBIDDEN", `the token is of user ${caller.session.userId}, not ${userId}`);
-    }
+    if (caller.kind === "user") refuseOthers(caller.session, userId);
   }
 
   /** The user as a sender, if the caller may act for it. @throws as mayActFor, ACCOUNT_MISMATCH for no account */
   async sender(caller: Caller, userId: number): Promise<Sender> {
-    await this.mayActFor(caller, userId);
     if (caller.kind === "user") {
+      refuseOthers(caller.session, userId);
       const { userName, sessionId } = caller.session;
       return { userId, userName, sessionId };
     }
+    await this.mayActFor(caller, userId);
     const known = await this.#find(userId);
     if (!known) throw new CimError("ACCOUNT_MISMATCH", `there is no account ${userId}`);
     return { userId, userName: known.userName, sessionId: "" };
@@ -92,21 +90,24 @@ export class Callers {
     return known;
   }
 
-  #remembered(proof: string): Caller | null {
-    const caller = this.#proven.get(proof);
+  #remembered(header: string): Caller | null {
+    const caller = this.#proven.get(header);
     if (caller?.kind !== "user" || caller.session.expiresAt > Date.now()) return caller ?? null;
-    this.#proven.delete(proof);
+    this.#proven.delete(header);
     return null;
   }
 
-  async #prove(proof: string): Promise<Caller> {
+  async #prove(header: string): Promise<Caller> {
     const { adminKey, tokens } = this.#parts;
+    const proof = bearer(header);
+    if (proof === null) throw new CimError("UNAUTHORIZED", "Authorization: want Bearer <token>");
     const isAdmin =
       adminKey !== "" && proof.length === adminKey.length && (await equalSecrets(proof, adminKey));
     const caller: Caller = isAdmin
       ? { kind: "admin" }
       : { kind: "user", session: await tokens.check(proof, "session") };
-    remember(this.#proven, proof, caller, MAX_PROVEN);
+    // Of the forms in which one token may be sent only the usual one: no caller takes the place of many.
+    if (header === `Bearer ${proof}`) remember(this.#proven, header, caller, MAX_PROVEN);
     return caller;
   }
 
@@ -119,6 +120,12 @@ export class Callers {
     remember(this.#known, userId, found, MAX_KNOWN);
     return found;
   }
+}
+
+/** @throws CimError FORBIDDEN */
+function refuseOthers(session: SessionToken, userId: number): void {
+  if (session.userId === userId) return;
+  throw new CimError("FORBIDDEN", `the token is of user ${session.userId}, not ${userId}`);
 }
 
 /** Keeps an entry, and forgets the oldest when there are too many. */

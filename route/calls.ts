@@ -68,7 +68,7 @@ export function calls(parts: CallsParts): Calls {
       return { dataBody: null };
     },
 
-    async p2pRoute(given, origin) {
+    p2pRoute(given, origin) {
       const { userId, receiveUserId } = given;
       if (userId === receiveUserId)
         throw new CimError("INVALID", `receiveUserId=${userId}: it is the sender`);
@@ -151,7 +151,7 @@ export function calls(parts: CallsParts): Calls {
 
 /** @throws CimError INVALID unless there is exactly one of `msg`, `batchMsg` and `data` */
 function outgoing({ msg, batchMsg, data, messageId }: Sending, conversation: string): Outgoing[] {
-  const given = [msg, batchMsg, data].filter((content) => content !== null && content !== undefined).length;
+  const given = Number(isGiven(msg)) + Number(isGiven(batchMsg)) + Number(isGiven(data));
   if (given !== 1) throw new CimError("INVALID", `${given} of msg, batchMsg and data: want one of them`);
   const id = messageId ?? crypto.randomUUID();
   if (batchMsg) {
@@ -166,6 +166,10 @@ function outgoing({ msg, batchMsg, data, messageId }: Sending, conversation: str
     ? { case: "data", value: fromBase64(data) }
     : { case: "text", value: msg! };
   return [{ conversation, messageId: id, content }];
+}
+
+function isGiven(content: unknown): boolean {
+  return content !== null && content !== undefined;
 }
 
 /** One answer for all: the first refusal, else whether the receiver is offline. */

@@ -76,12 +76,13 @@ export function downloads(files: Downloads, { trustedProxies, routeUrl }: Option
     return c.html(downloadsPage({ route, clients: ownFirst, language: languageOf(c) }), 200, LIST);
   });
 
-  app.get("/page.css", (c) =>
-    c.body(STYLE, 200, { "content-type": "text/css; charset=utf-8", "cache-control": "no-cache" }),
-  );
-
   app.get("/:name", async (c) => {
-    const download = await files.find(c.req.param("name"));
+    const name = c.req.param("name");
+    // Beside `:name` a path of its own would keep Hono from finding any path, of the whole route, by one look into a table.
+    if (name === "page.css") {
+      return c.body(STYLE, 200, { "content-type": "text/css; charset=utf-8", "cache-control": "no-cache" });
+    }
+    const download = await files.find(name);
     return download ? serve(c, download) : c.text("no such client; /download lists those there are\n", 404);
   });
 

@@ -40,12 +40,7 @@ export function listenRoute(
     maxRequestBodySize: MAX_BODY_BYTES,
     idleTimeout: IDLE_SECONDS,
     fetch: (request: Request, server: Bun.Server<undefined>) =>
-      route.fetch(request, {
-        // Few calls ask for it.
-        get address() {
-          return server.requestIP(request)?.address;
-        },
-      }),
+      route.fetch(request, new Client(request, server)),
   };
   const open = (port: number, reusePort: boolean) => Bun.serve({ ...options, port, reusePort });
   const listen = (wanted: Port, isClaimed: boolean) => openMany(wanted, LISTENERS, open, isClaimed);
@@ -61,6 +56,21 @@ export function listenRoute(
       await door.close(DRAIN_MS);
     },
   };
+}
+
+/** Who called. Few calls ask for the address. */
+class Client {
+  readonly #request: Request;
+  readonly #server: Bun.Server<undefined>;
+
+  constructor(request: Request, server: Bun.Server<undefined>) {
+    this.#request = request;
+    this.#server = server;
+  }
+
+  get address(): string | undefined {
+    return this.#server.requestIP(this.#request)?.address;
+  }
 }
 
 /** A port for several workers, on which nobody listened until now. @throws ConfigError as listenRoute */

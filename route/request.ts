@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { CimError } from "../proto/status.ts";
 
+const JSON_TYPE = "application/json";
 const MAX_SHOWN = 40;
 // Never part of an answer or a log.
 const SECRET_FIELDS = new Set(["password", "oldPassword"]);
@@ -14,7 +15,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export async function readJson(request: Request, maxBytes: number): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type");
-  if (!/^application\/json(;|$)/i.test(type?.trim() ?? "")) {
+  if (type !== JSON_TYPE && !/^application\/json(;|$)/i.test(type?.trim() ?? "")) {
     throw new CimError("INVALID", `content-type ${show(type ?? "")}: want application/json`);
   }
   const value = parse(await readBody(request, maxBytes));
@@ -31,14 +32,14 @@ export async function readBody(
 ): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length"));
   if (announced > maxBytes) throw tooLarge(announced, maxBytes);
-  // A body with a length is as long as it says: the HTTP server holds it to that.
-  const body = announced > 0 ? request.arrayBuffer() : readChunks(request.body, maxBytes);
-  return new Uint8Array(
-    await body.catch((error: unknown) => {
-      if (error instanceof CimError) throw error;
-      throw new CimError("INVALID", "the body breaks off", { cause: error });
-    }),
-  );
+  try {
+    // A body with a length is as long as it says: the HTTP server holds it to that.
+    const body = announced > 0 ? request.arrayBuffer() : readChunks(request.body, maxBytes);
+    return new Uint8Array(await body);
+  } catch (error) {
+    if (error instanceof CimError) throw error;
+    throw new CimError("INVALID", "the body breaks off", { cause: error });
+  }
 }
 
 async function readChunks(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<ArrayBuffer> {

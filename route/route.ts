@@ -106,7 +106,7 @@ export function openRoute(options: RouteOptions): Route {
   });
 
   return {
-    fetch: async (request, client) => app.fetch(request, { client }),
+    fetch: (request, client) => Promise.resolve(app.fetch(request, { client })),
     async close() {
       retention.stop();
       deliver.stop();

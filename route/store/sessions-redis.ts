@@ -1,3 +1,4 @@
+import { Batcher } from "../../common/batch.ts";
 import type { Logger } from "../../common/logger.ts";
 import { mirrorPresence } from "./presence-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
@@ -15,10 +16,11 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
+// Rows are JSON, and so is the answer: one text to decode, however many users it is about.
 const OF_USERS = script(`
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
-return answer
+for i, key in ipairs(KEYS) do answer[i] = '[' .. table.concat(redis.call('HVALS', key), ',') .. ']' end
+return '[' .. table.concat(answer, ',') .. ']'
 `);
 
 const REMOVE = script(`
@@ -38,14 +40,30 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       client
         .together(userIds, (userId) => userId % SHARDS)
         .map(async (its) => {
-          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
-          for (const [i, rows] of users.entries()) {
-            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
+          const answer = await client.script<Buffer>(OF_USERS, its.map(sessionsKey), []);
+          for (const [i, sessions] of (JSON.parse(String(answer)) as Session[][]).entries()) {
+            if (sessions.length > 0) found.set(its[i]!, sessions);
           }
         }),
     );
     return found;
   }
+
+  // Every request with a token asks: those that come while one is answered ask together.
+  const revocations = new Batcher<string, boolean>(async (sessionIds) => {
+    const revoked = Array<boolean>(sessionIds.length);
+    const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
+    await Promise.all(
+      // Their keys have no shard: in a Cluster each may have a slot of its own.
+      client
+        .together(asked, ({ i }) => i)
+        .map(async (its) => {
+          const found = await client.run((redis) => redis.mget(its.map(({ key }) => key)));
+          for (const [j, { i }] of its.entries()) revoked[i] = found[j] !== null;
+        }),
+    );
+    return revoked;
+  });
 
   return {
     ofUsers,
@@ -76,7 +94,7 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       if (until <= Date.now()) return;
       await client.run((redis) => redis.set(revokedKey(sessionId), 1, "PXAT", until));
     },
-    isRevoked: async (sessionId) => (await client.run((redis) => redis.exists(revokedKey(sessionId)))) === 1,
+    isRevoked: (sessionId) => revocations.add(sessionId),
   };
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import { Link } from "../../common/link.ts";
 import { Tokens } from "../../common/token.ts";
 
@@ -99,5 +99,29 @@ describe("a peer lets in", () => {
       `9110 the token expired at ${new Date(expired).toISOString()}`,
       "9110 the token has a wrong signature",
     ]);
+  });
+
+  describe("who showed the same token before", () => {
+    afterEach(() => setSystemTime());
+
+    test("until it expires", async () => {
+      const server = new Link("server", tokens);
+      const expiresAt = Date.now() + 1000;
+      const headers = { authorization: `Bearer ${await service("route", expiresAt)}` };
+      const admit = () => server.admit(new Request(URL_OF_PEER, { headers }), "route");
+      await admit();
+      await admit();
+      setSystemTime(expiresAt);
+      expect(admit()).rejects.toMatchObject({ code: "9110", message: expect.stringContaining("expired") });
+    });
+
+    test("only in the role that it is of", async () => {
+      const server = new Link("server", tokens);
+      const headers = { authorization: `Bearer ${await service("route")}` };
+      await server.admit(new Request(URL_OF_PEER, { headers }), "route");
+      expect(server.admit(new Request(URL_OF_PEER, { headers }), "server")).rejects.toMatchObject({
+        code: "9110",
+      });
+    });
   });
 });

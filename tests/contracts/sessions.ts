@@ -184,6 +184,13 @@ export function sessionsContract(name: string, open: () => Promise<Store>): void
         await store.sessions.isRevoked("other"),
       ]).toEqual([true, false, false]);
     });
+
+    test("of many tokens asked about at once each gets its own answer, also the same one twice", async () => {
+      const sessionIds = ["in-1", "out-1", "in-2", "out-2", "out-1"];
+      for (const sessionId of ["out-1", "out-2"]) await store.sessions.revoke(sessionId, Date.now() + 60_000);
+      const answers = await Promise.all(sessionIds.map((sessionId) => store.sessions.isRevoked(sessionId)));
+      expect(answers).toEqual([false, true, false, true, true]);
+    });
   });
 }
 

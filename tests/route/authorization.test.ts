@@ -39,6 +39,16 @@ test("nobody acts for another user", async () => {
   expect(await codes({ token: bob.token })).toEqual(all("9120"));
 });
 
+test("a token is taken in any form that the header may have, each time", async () => {
+  const mine = ["/history", { userId: ann.userId, peer: bob.userId }] as const;
+  const forms = [`Bearer ${ann.token}`, `bearer ${ann.token}`, `Bearer    ${ann.token}`, ann.token];
+  const answers = [];
+  for (const authorization of [...forms, ...forms])
+    answers.push((await route.post(...mine, { headers: { authorization } })).code);
+  const once = ["9000", "9000", "9000", "9110"];
+  expect(answers).toEqual([...once, ...once]);
+});
+
 test("a token that is bent, cut, expired, signed with another secret or made for something else is refused", async () => {
   const session = await route.tokens.check(ann.token, "session");
   const [prefix, payload, signature] = ann.token.split(".") as [string, string, string];

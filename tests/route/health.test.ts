@@ -33,8 +33,8 @@ test("/metrics counts calls by their code, in a registry of this route's own", a
     [
       'cim_route_calls_total{call="registerAccount",code="9000"} 1',
       'cim_route_calls_total{call="login",code="9000"} 1',
-      'cim_route_calls_total{call="uplink",code="9000"} 1',
       'cim_route_calls_total{call="login",code="5000"} 1',
+      'cim_route_calls_total{call="uplink",code="9000"} 1',
       'cim_route_calls_total{call="other",code="3000"} 1',
       "cim_route_uplink_items_total 1",
       "cim_route_servers 1",

@@ -9,6 +9,8 @@ export interface BatchOptions {
   maxBytes?: number;
   /** Calls under way at once. Default 1, which keeps the items in order. */
   concurrency?: number;
+  /** Bytes that must wait before a call begins beside another: a small one is better made larger meanwhile. Default 0. */
+  besideBytes?: number;
 }
 
 const DEFAULT_MAX_ITEMS = 1000;
@@ -40,6 +42,7 @@ export class Batcher<T, R> {
       maxItems: options.maxItems ?? DEFAULT_MAX_ITEMS,
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
       concurrency: options.concurrency ?? 1,
+      besideBytes: options.besideBytes ?? 0,
     };
   }
 
@@ -58,12 +61,17 @@ export class Batcher<T, R> {
 
   // A microtask later, so that everything one event brings goes in one call.
   #schedule(): void {
-    if (this.#scheduled || this.#underWay >= this.#options.concurrency) return;
+    if (this.#scheduled || !this.#mayBegin()) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
       if (this.#waiting.length > 0) void this.#run(this.#take());
     });
+  }
+
+  #mayBegin(): boolean {
+    const { concurrency, besideBytes } = this.#options;
+    return this.#underWay === 0 || (this.#underWay < concurrency && this.#bytes >= besideBytes);
   }
 
   #take(): Waiting<T, R>[] {

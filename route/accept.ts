@@ -59,7 +59,7 @@ interface Standing {
 }
 
 /** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
-const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2 };
+const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2, besideBytes: 64 * 1024 };
 
 /** What stands around the content of a message. */
 const ENTRY_BYTES = 64;
@@ -68,8 +68,8 @@ const encoder = new TextEncoder();
 
 export class Accept {
   readonly #parts: AcceptParts;
-  // Two under way at a time: while the store has one, the next is made ready. Messages of one sender are never in both,
-  // since it waits for its receipts.
+  // Two under way at a time, if they are large: while the store has one, the next is made ready. Messages of one sender
+  // are never in both, since it waits for its receipts.
   readonly #appends: Batcher<Entry[], Standing>;
 
   constructor(parts: AcceptParts) {

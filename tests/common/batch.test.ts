@@ -103,6 +103,29 @@ test("with a concurrency of two, two calls are under way and the third waits", a
   expect(await Promise.all(all)).toEqual([10, 20, 30]);
 });
 
+test("beside another a call begins only once it is large enough, and a small one follows it", async () => {
+  const calls = new Calls();
+  const batcher = new Batcher(calls.call, () => 1, { concurrency: 2, besideBytes: 2 });
+  const all = [batcher.add(1)];
+  await tick();
+  all.push(batcher.add(2));
+  await tick();
+  expect(calls.made).toEqual([[1]]);
+  all.push(batcher.add(3));
+  await tick();
+  all.push(batcher.add(4));
+  await tick();
+  expect(calls.made).toEqual([[1], [2, 3]]);
+  calls.answer();
+  await tick();
+  expect(calls.made).toEqual([[1], [2, 3]]);
+  calls.answer();
+  await tick();
+  expect(calls.made).toEqual([[1], [2, 3], [4]]);
+  calls.answer();
+  expect(await Promise.all(all)).toEqual([10, 20, 30, 40]);
+});
+
 /** Everything that is ready has run. */
 function tick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,10 @@ import { BenchError, type Flag, type Scenario } from "./scenario.ts";
 export const COMMON_FLAGS = {
   trials: { default: "3", meaning: "trials of each case" },
   seconds: { default: "8", meaning: "seconds measured in a trial" },
-  "warm-up": { default: "3", meaning: "seconds before that, which do not count" },
+  "warm-up": {
+    default: "10",
+    meaning: "seconds before that, which do not count: code is still being compiled",
+  },
   profile: { default: "", meaning: "directory to write processor profiles of route and server to" },
   out: { default: "", meaning: "directory to write <scenario>.json to, instead of printing it" },
 } satisfies Record<string, Flag>;

@@ -16,11 +16,10 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
-// Rows are JSON, and so is the answer: one text to decode, however many users it is about.
 const OF_USERS = script(`
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = '[' .. table.concat(redis.call('HVALS', key), ',') .. ']' end
-return '[' .. table.concat(answer, ',') .. ']'
+for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
+return answer
 `);
 
 const REMOVE = script(`
@@ -40,9 +39,10 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       client
         .together(userIds, (userId) => userId % SHARDS)
         .map(async (its) => {
-          const answer = await client.script<Buffer>(OF_USERS, its.map(sessionsKey), []);
-          for (const [i, sessions] of (JSON.parse(String(answer)) as Session[][]).entries()) {
-            if (sessions.length > 0) found.set(its[i]!, sessions);
+          // Joined in Redis and decoded as one text, they would cost it more than is saved here.
+          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
+          for (const [i, rows] of users.entries()) {
+            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
           }
         }),
     );

@@ -39,7 +39,6 @@ export class UplinkQueue {
   readonly #acks = new Map<string, { session: Session; cursors: Map<string, number> }>();
   readonly #urgent = new Set<string>();
   readonly #ackItems = new Map<string, Waiting>();
-  readonly #sends = new Set<Waiting>();
 
   get size(): number {
     return this.#items.size;
@@ -76,7 +75,7 @@ export class UplinkQueue {
 
   send(session: Session, send: Uint8Array, asker: Asker, since: number): void {
     this.bytes += send.length;
-    this.#sends.add(this.#add({ session, body: { case: "send", value: send }, asker, since }));
+    this.#add({ session, body: { case: "send", value: send }, asker, since });
   }
 
   /** Gathered by session and conversation until `flushAcks`; what is `urgent`, until the next call. */
@@ -95,7 +94,8 @@ export class UplinkQueue {
   /** Sends that have waited since before `before`; they wait no more. */
   takeOverdue(before: number): Waiting[] {
     const overdue: Waiting[] = [];
-    for (const item of this.#sends) {
+    for (const item of this.#items) {
+      if (item.body.case !== "send") continue;
       if (item.since >= before) break;
       overdue.push(item);
       this.#items.delete(item);
@@ -174,12 +174,16 @@ export class UplinkQueue {
 
   /** It waits no more: what follows in its session does not concern it. */
   #forget(item: Waiting): void {
-    const { sessionId } = item.session;
-    if (this.#confirms.get(sessionId) === item) this.#confirms.delete(sessionId);
-    if (this.#releases.get(sessionId) === item) this.#releases.delete(sessionId);
-    if (this.#ackItems.get(sessionId) === item) this.#ackItems.delete(sessionId);
-    if (this.#sends.delete(item)) this.bytes -= sizeOf(item);
+    const { case: kind } = item.body;
+    if (kind === "send") this.bytes -= sizeOf(item);
+    else if (kind === "ack") forget(this.#ackItems, item);
+    else if (kind === "confirm") forget(this.#confirms, item);
+    else if (kind === "release") forget(this.#releases, item);
   }
+}
+
+function forget(from: Map<string, Waiting>, item: Waiting): void {
+  if (from.get(item.session.sessionId) === item) from.delete(item.session.sessionId);
 }
 
 function gather(cursors: Map<string, number>, conversation: string, seq: number): void {

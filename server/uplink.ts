@@ -169,7 +169,7 @@ export class Uplink {
       if (results.length !== items.length)
         throw new Error(`the route answered ${results.length} of ${items.length} items`);
       this.#succeeded();
-      for (const [i, item] of items.entries()) this.#settle(item, results[i]!);
+      for (let i = 0; i < items.length; i++) this.#settle(items[i]!, results[i]!);
       this.#pump();
     } catch (error) {
       this.#failed(error);

@@ -158,7 +158,7 @@ export class Uplink {
     }
     if (this.#closing === null && now < this.#gatherUntil) return;
     this.#gatherUntil = now + GATHER_MS;
-    this.#queue.flushAcks(now);
+    this.#queue.flushAcks();
   }
 
   async #make(items: Waiting[]): Promise<void> {

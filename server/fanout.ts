@@ -41,6 +41,11 @@ export class Fanout {
     this.#schedule = schedule;
   }
 
+  /** Whether there is something left to write. */
+  get busy(): boolean {
+    return this.#running;
+  }
+
   /** Resolves when all of it is in the receivers' outboxes. */
   deliver(pushes: readonly Push[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -95,7 +95,14 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
       ? new V2Route({ routeUrl, bootId, post: ask, fetch: link.fetch, isHere, replaced, log })
       : null;
   const post = (body: Uint8Array<ArrayBuffer>) => v2Route?.call(body) ?? ask(body);
-  const uplink = new Lanes({ post, server, bootId, log, clock: () => performance.now() });
+  const uplink = new Lanes({
+    post,
+    server,
+    bootId,
+    log,
+    clock: () => performance.now(),
+    busy: () => fanout.busy,
+  });
   const newcomers = new Set<Connection>();
   const parts: Parts = {
     config,

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Sync } from "../proto/gen/cim_pb.ts";
 import { AdoptSchema, ConfirmSchema, ReleaseSchema } from "../proto/gen/link_pb.ts";
 import type { Body, Item, Result } from "../proto/uplink.ts";
+import { Acks } from "./acks.ts";
 import type { Session } from "./sessions.ts";
 
 export interface Waiting {
@@ -24,8 +25,8 @@ export interface Asker {
   answered(asked: Asked, result: Result): void;
 }
 
-/** Cursors gathered for one session; what goes beyond is not acknowledged, and so comes again. */
-const MAX_GATHERED_CURSORS = 1000;
+/** The part of a call that is kept for acknowledgements, so that what clients ask for does not hold them up for ever. */
+const ACKS_PART = 1 / 4;
 
 export class UplinkQueue {
   /** Bytes of sends that wait. */
@@ -33,33 +34,37 @@ export class UplinkQueue {
   #items = new Set<Waiting>();
   /** Failed once, and to be tried again after a pause. */
   #later = new Set<Waiting>();
-  // By session: what of it still waits here. Acknowledgements are gathered first, and then an item.
+  // By session: what of it still waits here.
   readonly #confirms = new Map<string, Waiting>();
   readonly #releases = new Map<string, Waiting>();
-  readonly #acks = new Map<string, { session: Session; cursors: Map<string, number> }>();
-  readonly #urgent = new Set<string>();
+  /** Those of a session that said something which is to be made after them. */
   readonly #ackItems = new Map<string, Waiting>();
-  readonly #sends = new Set<Waiting>();
+  /** Gathered until `flushAcks`, and those that go with the next calls. */
+  #acks = new Acks();
+  #dueAcks = new Acks();
+  readonly #urgent = new Set<Session>();
 
+  /** What may go with the next calls. */
   get size(): number {
-    return this.#items.size;
+    return this.#items.size + this.#dueAcks.size;
   }
 
   /** Nothing waits in any form. */
   get idle(): boolean {
-    return this.#items.size === 0 && this.#later.size === 0 && this.#acks.size === 0;
+    return this.size === 0 && this.#later.size === 0 && this.#acks.size === 0;
   }
 
   /** The session's connection is here. A release of it that was not made yet is not to be made any more. */
   confirm(session: Session, asker: Asker, since: number): void {
     this.#drop(this.#releases, session.sessionId);
     this.#drop(this.#confirms, session.sessionId);
+    this.#takeOutOfLine(session);
     const body = { case: "confirm" as const, value: create(ConfirmSchema) };
     this.#confirms.set(session.sessionId, this.#add({ session, body, asker, since }));
   }
 
   release(session: Session, since: number): void {
-    this.#flushAcks(session.sessionId, since);
+    this.#lineUpAcks(session, since);
     this.#drop(this.#confirms, session.sessionId);
     this.#drop(this.#releases, session.sessionId);
     const body = { case: "release" as const, value: create(ReleaseSchema) };
@@ -76,26 +81,25 @@ export class UplinkQueue {
 
   send(session: Session, send: Uint8Array, asker: Asker, since: number): void {
     this.bytes += send.length;
-    this.#sends.add(this.#add({ session, body: { case: "send", value: send }, asker, since }));
+    this.#add({ session, body: { case: "send", value: send }, asker, since });
   }
 
   /** Gathered by session and conversation until `flushAcks`; what is `urgent`, until the next call. */
   ack(session: Session, conversation: string, seq: number, urgent: boolean): void {
-    if (urgent) this.#urgent.add(session.sessionId);
-    const gathered = this.#acks.get(session.sessionId) ?? { session, cursors: new Map<string, number>() };
-    this.#acks.set(session.sessionId, gathered);
-    gather(gathered.cursors, conversation, seq);
+    if (urgent) this.#urgent.add(session);
+    this.#acks.add(session, conversation, seq);
   }
 
-  /** Makes items of the acknowledgements gathered. */
-  flushAcks(since: number): void {
-    for (const sessionId of this.#acks.keys()) this.#flushAcks(sessionId, since);
+  /** The acknowledgements gathered go with the next calls. */
+  flushAcks(): void {
+    this.#dueAcks.takeOver(this.#acks);
   }
 
   /** Sends that have waited since before `before`; they wait no more. */
   takeOverdue(before: number): Waiting[] {
     const overdue: Waiting[] = [];
-    for (const item of this.#sends) {
+    for (const item of this.#items) {
+      if (item.body.case !== "send") continue;
       if (item.since >= before) break;
       overdue.push(item);
       this.#items.delete(item);
@@ -106,12 +110,14 @@ export class UplinkQueue {
 
   /** The next items for a call. What only somebody who is gone would hear is left out. */
   take(maxItems: number, maxBytes: number, now: number): Waiting[] {
-    for (const sessionId of this.#urgent) this.#flushAcks(sessionId, now);
+    for (const session of this.#urgent) this.#lineUpAcks(session, now);
+    this.#urgent.clear();
+    const forAcks = Math.min(this.#dueAcks.size, Math.ceil(maxItems * ACKS_PART));
     const taken: Waiting[] = [];
     let bytes = 0;
     for (const item of this.#items) {
       const size = sizeOf(item);
-      if (taken.length === maxItems || (taken.length > 0 && bytes + size > maxBytes)) break;
+      if (taken.length >= maxItems - forAcks || (taken.length > 0 && bytes + size > maxBytes)) break;
       this.#items.delete(item);
       this.#forget(item);
       const { case: kind } = item.body;
@@ -119,6 +125,17 @@ export class UplinkQueue {
       bytes += size;
       taken.push(item);
     }
+    for (
+      let session = this.#dueAcks.first();
+      session && taken.length < maxItems;
+      session = this.#dueAcks.first()
+    )
+      taken.push({
+        session,
+        body: { case: "ack", value: this.#dueAcks.take(session) },
+        asker: null,
+        since: now,
+      });
     return taken;
   }
 
@@ -149,19 +166,25 @@ export class UplinkQueue {
     return item;
   }
 
-  #flushAcks(sessionId: string, since: number): void {
-    const gathered = this.#acks.get(sessionId);
-    if (!gathered) return;
-    this.#acks.delete(sessionId);
-    this.#urgent.delete(sessionId);
-    // What it has in line already is made one with it.
-    const { case: kind, value } = this.#ackItems.get(sessionId)?.body ?? { case: undefined };
+  /** Makes an item of what a session has acknowledged, one with that which is in line already. */
+  #lineUpAcks(session: Session, since: number): void {
+    const { case: kind, value } = this.#ackItems.get(session.sessionId)?.body ?? { case: undefined };
+    this.#dueAcks.takeOver(this.#acks, session);
     if (kind === "ack")
-      for (const { conversation, seq } of value) gather(gathered.cursors, conversation, seq);
-    this.#drop(this.#ackItems, sessionId);
-    const cursors = Array.from(gathered.cursors, ([conversation, seq]) => ({ conversation, seq }));
+      for (const { conversation, seq } of value) this.#dueAcks.add(session, conversation, seq);
+    const cursors = this.#dueAcks.take(session);
+    if (cursors.length === 0) return;
+    this.#drop(this.#ackItems, session.sessionId);
     const body = { case: "ack" as const, value: cursors };
-    this.#ackItems.set(sessionId, this.#add({ session: gathered.session, body, asker: null, since }));
+    this.#ackItems.set(session.sessionId, this.#add({ session, body, asker: null, since }));
+  }
+
+  /** What its acknowledgements were to come before is not to be made any more. */
+  #takeOutOfLine({ sessionId }: Session): void {
+    const item = this.#ackItems.get(sessionId);
+    if (item?.body.case !== "ack") return;
+    this.#drop(this.#ackItems, sessionId);
+    for (const { conversation, seq } of item.body.value) this.#dueAcks.add(item.session, conversation, seq);
   }
 
   #drop(from: Map<string, Waiting>, sessionId: string): void {
@@ -174,18 +197,16 @@ export class UplinkQueue {
 
   /** It waits no more: what follows in its session does not concern it. */
   #forget(item: Waiting): void {
-    const { sessionId } = item.session;
-    if (this.#confirms.get(sessionId) === item) this.#confirms.delete(sessionId);
-    if (this.#releases.get(sessionId) === item) this.#releases.delete(sessionId);
-    if (this.#ackItems.get(sessionId) === item) this.#ackItems.delete(sessionId);
-    if (this.#sends.delete(item)) this.bytes -= sizeOf(item);
+    const { case: kind } = item.body;
+    if (kind === "send") this.bytes -= sizeOf(item);
+    else if (kind === "ack") forget(this.#ackItems, item);
+    else if (kind === "confirm") forget(this.#confirms, item);
+    else if (kind === "release") forget(this.#releases, item);
   }
 }
 
-function gather(cursors: Map<string, number>, conversation: string, seq: number): void {
-  const known = cursors.get(conversation);
-  if (known === undefined && cursors.size >= MAX_GATHERED_CURSORS) return;
-  cursors.set(conversation, Math.max(known ?? 0, seq));
+function forget(from: Map<string, Waiting>, item: Waiting): void {
+  if (from.get(item.session.sessionId) === item) from.delete(item.session.sessionId);
 }
 
 /** The item as the route gets it. An acknowledgement is the device's, whichever its session. */

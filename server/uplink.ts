@@ -20,6 +20,8 @@ export interface UplinkOptions {
   log: Logger;
   /** Milliseconds on a clock that never goes back. */
   clock: () => number;
+  /** Whether there is something to do that others wait for, while acknowledgements can wait. Default: never. */
+  busy?: () => boolean;
   /** From 0 up to, but not including, 1. */
   random?: () => number;
   /** Sends that may wait in all, bytes; one more is answered 8000 at once. Default MAX_WAITING_BYTES. */
@@ -34,6 +36,8 @@ export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
  * the client, which had it.
  */
 const GATHER_MS = 1000;
+/** How much longer while the server is busy: what they cost it and the route, receivers of a broadcast would wait for. */
+const HOLD_MS = 4 * 1000;
 /** The pause before an item is tried again. */
 const AGAIN_MS = 250;
 /** As long as a call takes, those of the next wait: a crowd of logins must not hold up messages. */
@@ -156,9 +160,9 @@ export class Uplink {
       this.#againAt = now + AGAIN_MS;
       this.#queue.again();
     }
-    if (this.#closing === null && now < this.#gatherUntil) return;
+    if (this.#closing === null && now < this.#gatherUntil + (this.#options.busy?.() ? HOLD_MS : 0)) return;
     this.#gatherUntil = now + GATHER_MS;
-    this.#queue.flushAcks(now);
+    this.#queue.flushAcks();
   }
 
   async #make(items: Waiting[]): Promise<void> {
@@ -169,7 +173,7 @@ export class Uplink {
       if (results.length !== items.length)
         throw new Error(`the route answered ${results.length} of ${items.length} items`);
       this.#succeeded();
-      for (const [i, item] of items.entries()) this.#settle(item, results[i]!);
+      for (let i = 0; i < items.length; i++) this.#settle(items[i]!, results[i]!);
       this.#pump();
     } catch (error) {
       this.#failed(error);

@@ -18,6 +18,7 @@ const BOB = session(2);
 
 let now: number;
 let uplink: Uplink;
+let busy: boolean;
 /** Calls that were made, in words, and how to end those that wait for their answer. */
 let calls: string[][];
 let waiting: { items: UplinkItem[]; end: PromiseWithResolvers<Uint8Array> }[];
@@ -36,6 +37,7 @@ class Noted implements Asker {
 
 beforeEach(() => {
   now = 0;
+  busy = false;
   calls = [];
   waiting = [];
   const post = (body: Uint8Array) => {
@@ -52,6 +54,7 @@ beforeEach(() => {
     log: silent,
     clock: () => now,
     random: () => 0.5,
+    busy: () => busy,
   });
 });
 
@@ -103,6 +106,20 @@ test("acknowledgements are gathered for a second: the latest of each session and
   expect(calls).toEqual([]);
   await tick(1);
   expect(calls).toEqual([["1 ack a=5 b=1", "2 ack a=3"]]);
+});
+
+test("while the server is busy acknowledgements are gathered for up to four seconds more", async () => {
+  await tick(SECOND);
+  busy = true;
+  uplink.ack(ANN, "a", 1);
+  await tick(4 * SECOND);
+  expect(calls).toEqual([]);
+  await tick(SECOND);
+  await answer();
+  uplink.ack(ANN, "a", 2);
+  busy = false;
+  await tick(SECOND);
+  expect(calls).toEqual([["1 ack a=1"], ["1 ack a=2"]]);
 });
 
 test("an urgent acknowledgement goes with the next call, and what the session gathered with it", async () => {

@@ -43,8 +43,6 @@ Where a target is not met, this is what the profiles show (\`bun run bench p2p -
 - **HTTP.** A bare server of Bun that reads a body and answers JSON took 33 µs a request, and the load generator takes 25:
   together they leave nothing of the 57 µs that 35,000 a second would allow for all parts. Of what the route spends,
   a quarter is the edge, a quarter the client library of Redis, the rest promises and calls to servers above all.
-- **Growth.** Nothing on a message's way depends on how many are online: with more of them it cost less here, if anything.
-  What it costs differs by a fifth from trial to trial of the same case, more than between the cases.
 - **To everyone.** Most of it is the kernel's writes, and the ratio to a bare program moves with what else the
   machine does: from trial to trial by a tenth.
 - **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a

@@ -33,28 +33,28 @@ const WAY = `## What stands in the way
 Where a target is not met, this is what the profiles show (\`bun run bench p2p --profile <directory>\`).
 
 - **Many messages in flight.** With Redis the target is met; the route, Redis and the server share the work, and a sixth of
-  the machine still stands idle. With SQLite one thread of the route is full (95 % of its core): more than half of a
-  message's time there is SQLite (mostly settling with two indexes, then the look for a retry and the commits).
+  the machine still stands idle. With SQLite one thread of the route is full: more than half of a message's
+  time there is SQLite (mostly settling with two indexes, then the look for a retry and the commits).
   One route process uses one core, and one process has the file: the other core cannot help.
 - **One message at a time** (window 1, a steady rate over many clients, HTTP). Nothing can be gathered for one sender, so
   each message pays for what is paid once in a batch. In the server more than half is the kernel's: one read, and two
   writes to sockets that are cold; the load generator alone takes a quarter of a core for every 10,000 messages a
   second. In Redis it is what Lua spends around four commands of a microsecond or two, and the log of changes.
-- **HTTP.** A bare server of Bun that reads a body and answers JSON took 33 µs a request, and the load generator takes 25:
-  together they leave nothing of the 57 µs that 35,000 a second would allow for all parts. Of what the route spends,
-  a quarter is the edge, a quarter the client library of Redis, the rest promises and calls to servers above all.
+- **HTTP.** Of the 57 µs that 35,000 a second would allow for all parts, the load generator takes nearly half, and the
+  bare handling of a request by Bun's server much of the rest. Of what the route spends, a quarter is the edge, a
+  quarter the client library of Redis, the rest promises and calls to servers above all.
 - **To everyone.** Most of it is the kernel's writes, and the ratio to a bare program moves with what else the
   machine does: from trial to trial by a tenth.
 - **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a
-  turn of the event loop of its own. A bare program in Bun that does nothing else took 45 to 55 µs for one, on a machine
-  that had other work; of the target's 8 % that leaves little.
+  turn of the event loop of its own, which Bun makes dearer than a bare program in C does; and six processes without
+  anything to do are not free either.
 
 What was tried, and stayed: messages written as one row of a journal a batch and settled later (a message cost half as
 much), marks kept in memory or as runs, the wire written by hand and read where it stands, calls in lanes, waiting for
 the disk apart from writing to it, statements that SQLite need not compile at each call, pages of 8 KiB; scripts that do
 not wait for the answers of those before them, the next append begun while what the last one stored is still being
 pushed, what is remembered for retries in one hash that Redis need not search from its beginning; memory that is free
-kept for a minute (an eighth of all time). What was tried, and left: larger slices of a broadcast,
+kept for a minute. What was tried, and left: larger slices of a broadcast,
 several rows in one statement of SQLite, other settings of the collector of garbage (no difference beyond what trials
 differ by), and smaller steps between server, route and store (they cost more).
 `;

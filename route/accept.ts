@@ -5,7 +5,8 @@ import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../proto/frame.ts";
 import { type Content, encodeMessage } from "../proto/message.ts";
 import type { Outgoing } from "../proto/send.ts";
 import { CimError, type StatusName } from "../proto/status.ts";
-import type { Deliver, Outbound } from "./deliver.ts";
+import type { Outbound } from "./addressing.ts";
+import type { Deliver } from "./deliver.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Appended, Draft, Log } from "./store/log.ts";
 

@@ -7,12 +7,12 @@ import type { Config } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import { addressOf, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
-import { DeliveryWriter } from "../proto/downlink.ts";
 import type { DownlinkItem } from "../proto/gen/link_pb.ts";
 import { decodeMessage, withoutSeq } from "../proto/message.ts";
 import type { GoodbyeReason } from "../proto/status.ts";
+import { Addressing, type Outbound } from "./addressing.ts";
 import { Downlinks, downlink, type Fate, keyOf, type Reached, type Target } from "./downlinks.ts";
-import { type Parcel, Parcels, piecesOf } from "./parcels.ts";
+import { type Parcels, piecesOf } from "./parcels.ts";
 import { Sight } from "./sight.ts";
 import type { Log, Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
@@ -25,19 +25,6 @@ import type { V2Servers } from "./v2-servers.ts";
 export const TAKE_OVER_MS = 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
-
-/** A stored message on its way: whom it is for (null: everyone), and the session it came from ("": none). */
-export interface Outbound {
-  conversation: string;
-  seq: number;
-  /** An encoded cim.Message without its seq. */
-  bytes: Uint8Array;
-  senderId: number;
-  receiverId: number | null;
-  sessionId: string;
-  /** It stood in the log before: it was pushed, or is marked, since then. Its bytes are not those in the log. */
-  retry: boolean;
-}
 
 /** The servers as delivering needs them. */
 export interface Destinations extends Reached {
@@ -58,15 +45,6 @@ export interface DeliverParts {
   now?: () => number;
 }
 
-/** A session that can be reached, and the parcel to its server. */
-interface Way {
-  sessionId: string;
-  parcel: Parcel;
-}
-
-/** What one push writes; nothing else happens while it does. */
-const items = new DeliveryWriter();
-
 export class Deliver {
   readonly #parts: DeliverParts;
   readonly #downlinks: Downlinks;
@@ -75,6 +53,7 @@ export class Deliver {
   readonly #unmark: Batcher<readonly Outbound[], undefined>;
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #sight = new Sight();
+  readonly #addressing: Addressing;
   readonly #unwatch: () => void;
   #sweeping = false;
   /** Resolves when what was pushed last is on its way. */
@@ -82,6 +61,7 @@ export class Deliver {
 
   constructor(parts: DeliverParts) {
     this.#parts = parts;
+    this.#addressing = new Addressing(parts.servers, this.#sight, parts.policy);
     const passedBy = (target: Target) => this.#sight.passedBy(keyOf(target));
     this.#downlinks = new Downlinks({ ...parts, passedBy });
     this.#unmark = new Batcher(async (messages) => {
@@ -99,18 +79,14 @@ export class Deliver {
    */
   async push(messages: readonly Outbound[]): Promise<boolean[]> {
     this.#underWay.add(messages);
-    const found = Promise.all([this.#parts.connected([...this.#partiesOf(messages)]), this.#pushed]);
+    const found = Promise.all([
+      this.#parts.connected([...this.#addressing.partiesOf(messages)]),
+      this.#pushed,
+    ]);
     this.#pushed = found.catch(() => undefined);
     try {
       const [connected] = await found;
-      const parcels = new Parcels(messages.length);
-      const ways = this.#waysTo(connected, parcels);
-      items.clear();
-      const online = messages.map((message, i) => {
-        if (message.receiverId === null) return this.#toEveryone(message, i, parcels);
-        return this.#toParties(message, i, message.receiverId, ways, parcels);
-      });
-      const written = items.take();
+      const { parcels, written, online } = this.#addressing.sort(messages, connected);
       // Nobody waits for this: a mark that cannot be taken off now comes back with the sweep.
       void this.#dispatch(messages, parcels, written)
         .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"))
@@ -126,7 +102,9 @@ export class Deliver {
   async catchUp(userId: number): Promise<void> {
     const sessions = (await this.#parts.connected([userId])).get(userId) ?? [];
     const item = downlink({ case: "catchUp", value: { userId: BigInt(userId) } });
-    await Promise.all(targetsOf(this.#inSight(sessions)).map((target) => this.#downlinks.send(target, item)));
+    await Promise.all(
+      targetsOf(this.#addressing.inSight(sessions)).map((target) => this.#downlinks.send(target, item)),
+    );
   }
 
   /** Ends a session's connection, as soon as its server can be reached. */
@@ -171,83 +149,6 @@ export class Deliver {
     this.#downlinks.stop();
   }
 
-  #partiesOf(messages: readonly Outbound[]): Set<number> {
-    const userIds = new Set<number>();
-    for (const { receiverId, senderId } of messages) {
-      if (receiverId === null) continue;
-      userIds.add(receiverId);
-      if (this.#isMulti) userIds.add(senderId);
-    }
-    return userIds;
-  }
-
-  /** None for a message to everyone. Under `multi` the sender's other devices get it too; else there are none. */
-  #receivers({ receiverId, senderId }: Outbound): number[] {
-    if (receiverId === null) return [];
-    return this.#isMulti ? [receiverId, senderId] : [receiverId];
-  }
-
-  get #isMulti(): boolean {
-    return this.#parts.policy === "multi";
-  }
-
-  /** The sessions of each user that can be reached, and the parcels to their servers. */
-  #waysTo(connected: ReadonlyMap<number, readonly Session[]>, parcels: Parcels): Map<number, Way[]> {
-    const ways = new Map<number, Way[]>();
-    for (const [userId, sessions] of connected) {
-      const its = this.#inSight(sessions).map(({ sessionId, server, bootId }) => ({
-        sessionId,
-        parcel: parcels.to({ address: server, bootId }),
-      }));
-      if (its.length > 0) ways.set(userId, its);
-    }
-    return ways;
-  }
-
-  /** Answers true: someone may be online. */
-  #toEveryone(message: Outbound, i: number, parcels: Parcels): boolean {
-    if (message.retry) return true;
-    const start = items.length;
-    this.#write(message, []);
-    for (const server of this.#parts.servers.alive())
-      parcels.put(parcels.to({ address: addressOf(server), bootId: server.bootId }), i, start, items.length);
-    // Only now: whoever is not among these lacks it.
-    this.#sight.saidToEveryone();
-    return true;
-  }
-
-  /** Answers whether the receiver is online. */
-  #toParties(
-    message: Outbound,
-    i: number,
-    receiverId: number,
-    ways: ReadonlyMap<number, readonly Way[]>,
-    parcels: Parcels,
-  ): boolean {
-    const elsewhere = ({ sessionId }: Way) => sessionId !== message.sessionId;
-    const toReceiver = ways.get(receiverId) ?? [];
-    const toSender = (this.#isMulti && ways.get(message.senderId)?.filter(elsewhere)) || [];
-    if (!message.retry && toReceiver.length + toSender.length > 0) {
-      const start = items.length;
-      this.#write(message, this.#receivers(message));
-      for (const { parcel } of toReceiver) parcels.put(parcel, i, start, items.length);
-      for (const { parcel } of toSender) parcels.put(parcel, i, start, items.length);
-    }
-    return toReceiver.length > 0;
-  }
-
-  #write({ bytes, conversation, seq, senderId, sessionId }: Outbound, userIds: number[]): void {
-    items.add({
-      message: bytes,
-      conversation,
-      seq,
-      everyone: userIds.length === 0,
-      userIds,
-      exceptUserId: this.#isMulti ? 0 : senderId,
-      exceptSessionId: this.#isMulti ? sessionId : "",
-    });
-  }
-
   /** Sends the parcels and takes the marks off: of each message when the last of its servers took it or is gone. */
   async #dispatch(messages: readonly Outbound[], parcels: Parcels, written: Uint8Array): Promise<void> {
     const unmark = (done: readonly Outbound[]) => (done.length > 0 ? this.#unmark.add(done) : undefined);
@@ -273,17 +174,9 @@ export class Deliver {
   /** As a CIM v2 server is handed it: only whom it is for and where it stands count. */
   #toItem(message: Outbound): DownlinkItem {
     const { conversation, seq, receiverId } = message;
-    const to = receiverId === null ? { everyone: true } : { userIds: this.#receivers(message).map(BigInt) };
+    const to =
+      receiverId === null ? { everyone: true } : { userIds: this.#addressing.receivers(message).map(BigInt) };
     return downlink({ case: "delivery", value: { conversation, seq: BigInt(seq), ...to } });
-  }
-
-  /** Those whose server is not gone. One that is gone may come back with its clients, and then lacks what was for them. */
-  #inSight(sessions: readonly Session[]): Session[] {
-    return sessions.filter(({ server, bootId }) => {
-      if (this.#parts.servers.state(server, bootId) !== "gone") return true;
-      this.#sight.passedBy(keyOf({ address: server, bootId }));
-      return false;
-    });
   }
 
   /** Has the clients of servers that came into sight ask for what they lack. */

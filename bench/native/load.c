@@ -1,7 +1,7 @@
 /*
  * A load generator: clients that chat in pairs, each with a connection to a server of CIM, or post to its route.
  * It keeps to the protocol (docs/protocol.md): one Send under way on a connection, acknowledgements gathered for
- * 200 ms or 64 messages, pings; and checks what comes: each seq of a conversation once and in order, each accepted
+ * a second or 64 messages, pings; and checks what comes: each seq of a conversation once and in order, each accepted
  * message delivered once. Accounts come on stdin as lines "<userId> <ip> <port> <token>"; two that follow one another
  * are a pair. Says "measuring" and "measured" on stdout, then what it saw as JSON.
  */
@@ -9,7 +9,7 @@
 #include "load/receiving.h"
 
 #define TICK_NS 10000000ull
-#define ACK_TICKS 20 /* 200 ms */
+#define ACK_TICKS 100 /* a second */
 #define PING_NS 60000000000ull
 #define PATIENCE_NS 15000000000ull /* without a word */
 #define MISSING_NS 1500000000ull
@@ -81,7 +81,7 @@ static void send_again(Client *c) {
   write_tcp(c, put_send(out, c, count));
 }
 
-/* One turn of the clients' clocks: every 200 ms each acknowledges, tries again what was refused, and pings if it wrote nothing for long. */
+/* One turn of the clients' clocks: every second each acknowledges, tries again what was refused, and pings if it wrote nothing for long. */
 static void tick(uint64_t now) {
   static uint32_t turn;
   for (uint32_t i = turn++ % ACK_TICKS; i < known; i += ACK_TICKS) {

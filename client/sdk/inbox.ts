@@ -276,6 +276,11 @@ export class Inbox {
 
   #count(message: Message | null, sign: 1 | -1): void {
     this.#held.messages += sign;
-    this.#held.characters += sign * (message?.text?.length ?? message?.data?.length ?? 0);
+    this.#held.characters += sign * (message ? charactersOf(message) : 0);
   }
+}
+
+/** What a message's content counts for: characters of a text, bytes of data. */
+export function charactersOf({ text, data }: Message): number {
+  return text?.length ?? data?.length ?? 0;
 }

@@ -6,7 +6,7 @@ import { Command, type Frame, type Pages, PagesSchema } from "../../proto/gen/ci
 import { decodeMessage } from "../../proto/message.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
-import { type Entry, Inbox, type Page } from "./inbox.ts";
+import { charactersOf, type Entry, Inbox, type Page } from "./inbox.ts";
 import type { CursorStore, Message } from "./types.ts";
 
 export interface ReceivingOptions {
@@ -23,9 +23,14 @@ export interface ReceivingOptions {
 
 /** How long a hole may close by itself: pushes of one conversation may come over two routes. */
 const HOLE_MS = 100;
-/** Acknowledgements are gathered for this long, or this many messages. */
-const ACK_MS = 200;
+/**
+ * Acknowledgements are gathered for this long, or this many messages, or this much of their content: to answer each
+ * message of a broadcast at once would take its clients' servers as long as writing it. A server leaves pushes out when
+ * 256 KiB are not acknowledged.
+ */
+const ACK_MS = 1000;
 const ACK_MESSAGES = 64;
+const ACK_CHARACTERS = 64 * 1024;
 /** Cursors in one frame. */
 const MAX_CURSORS = 500;
 
@@ -39,7 +44,7 @@ export class Receiving implements AsyncIterable<Message> {
   /** What the application has and is not done with. */
   #current: Entry | null = null;
   #arrival = Promise.withResolvers<void>();
-  #doneSinceAck = 0;
+  #doneSinceAck = { messages: 0, characters: 0 };
   #cancelAck: (() => void) | null = null;
   #cancelHole: (() => void) | null = null;
   #ended = false;
@@ -128,7 +133,8 @@ export class Receiving implements AsyncIterable<Message> {
     if (this.#current !== entry) return;
     this.#current = null;
     this.#inbox.done(entry);
-    this.#doneSinceAck++;
+    this.#doneSinceAck.messages++;
+    this.#doneSinceAck.characters += charactersOf(entry.message);
     this.#look();
   }
 
@@ -153,7 +159,8 @@ export class Receiving implements AsyncIterable<Message> {
       });
     }
     if (this.#connection && this.#inbox.ackCount > 0) {
-      if (this.#doneSinceAck >= ACK_MESSAGES) void this.#sendAcks();
+      const { messages, characters } = this.#doneSinceAck;
+      if (messages >= ACK_MESSAGES || characters >= ACK_CHARACTERS) void this.#sendAcks();
       else this.#cancelAck ??= this.#options.clock.after(ACK_MS, () => void this.#sendAcks());
     }
     this.#ask();
@@ -178,7 +185,7 @@ export class Receiving implements AsyncIterable<Message> {
   async #sendAcks(): Promise<void> {
     this.#cancelAck?.();
     this.#cancelAck = null;
-    this.#doneSinceAck = 0;
+    this.#doneSinceAck = { messages: 0, characters: 0 };
     while (this.#connection && this.#inbox.ackCount > 0) {
       const cursors = this.#inbox.takeAcks(MAX_CURSORS);
       try {

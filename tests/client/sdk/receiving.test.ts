@@ -10,16 +10,17 @@ import { StillClock } from "./clock.ts";
 const CHAT = "p2p:1:2";
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
-function message(seq: number, conversation = CHAT): Uint8Array {
+function message(seq: number, conversation = CHAT, text = `${seq}`): Uint8Array {
   const fields = { conversation, messageId: `m${seq}`, senderId: 2, senderName: "bob", at: 0 };
-  return withSeq(encodeMessage({ ...fields, content: { case: "text", value: `${seq}` } }), seq);
+  return withSeq(encodeMessage({ ...fields, content: { case: "text", value: text } }), seq);
 }
 
 function frame(body: Parameters<typeof create<typeof FrameSchema>>[1]): Frame {
   return create(FrameSchema, body);
 }
 
-const push = (seq: number) => frame({ cmd: Command.MESSAGE, body: { case: "message", value: message(seq) } });
+const push = (seq: number, text?: string) =>
+  frame({ cmd: Command.MESSAGE, body: { case: "message", value: message(seq, CHAT, text) } });
 
 function pages(...pages: { conversation: string; after: number; seqs: number[] }[]): Frame {
   const value = pages.map(({ conversation, after, seqs }) => {
@@ -75,11 +76,11 @@ test("a connection asks for what is unread, and where it stands in the conversat
 });
 
 describe("acknowledgements", () => {
-  test("are gathered for 200 ms, and say what the application has asked on from", async () => {
+  test("are gathered for a second, and say what the application has asked on from", async () => {
     const { clock, said, receiver } = receiving();
     for (const seq of [1, 2, 3]) receiver.frame(push(seq));
     await take(receiver, 3);
-    clock.pass(199);
+    clock.pass(999);
     await turn();
     const before = [...said];
     clock.pass(1);
@@ -95,12 +96,24 @@ describe("acknowledgements", () => {
     expect(said).toEqual([`ack ${CHAT} 64`]);
   });
 
+  test("go at once after 64 KiB of content, so that a server need not leave pushes out", async () => {
+    const { said, receiver } = receiving();
+    const text = "x".repeat(16 * 1024);
+    for (let seq = 1; seq <= 8; seq++) receiver.frame(push(seq, text));
+    const messages = await take(receiver, 4);
+    await turn();
+    const before = [...said];
+    await messages.next();
+    await turn();
+    expect([before, said]).toEqual([[], [`ack ${CHAT} 4`]]);
+  });
+
   test("wait for a connection, and go with the flush before the end", async () => {
     const { clock, said, receiver, connection } = receiving();
     receiver.frame(push(1));
     receiver.disconnected();
     await take(receiver, 1);
-    clock.pass(1000);
+    clock.pass(2000);
     receiver.connected(connection);
     said.length = 0;
     await receiver.flush();
@@ -129,7 +142,7 @@ describe("a program's own cursors", () => {
     for (const seq of [1, 2]) receiver.frame(push(seq));
     const messages = await take(receiver, 2);
     order.push("took 2");
-    clock.pass(200);
+    clock.pass(1000);
     await messages.return();
     await turn();
     expect([order, said]).toEqual([[`save ${CHAT} 1`, "took 2"], [`ack ${CHAT} 1`]]);
@@ -146,7 +159,7 @@ describe("a program's own cursors", () => {
     const { clock, said, receiver } = receiving({ store });
     for (const seq of [1, 2]) receiver.frame(push(seq));
     const failure = await take(receiver, 2).catch((error: Error) => error.message);
-    clock.pass(1000);
+    clock.pass(2000);
     broken = false;
     const next = await receiver[Symbol.asyncIterator]().next();
     expect([failure, said, (next.value as { seq: number }).seq]).toEqual(["disk full", [], 2]);

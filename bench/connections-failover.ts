@@ -43,7 +43,7 @@ async function trial(options: Options): Promise<Trial> {
   const others = options.number("others");
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     servers: others + 1,
     // Quiet: what a route says of a dead server would be a line for each of its clients.
     settings: { ...CROWD_SETTINGS, CIM_LOG: "error" },

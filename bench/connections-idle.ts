@@ -52,7 +52,7 @@ async function run(options: Options): Promise<Trial[]> {
   const floor = await measureFloor(options);
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     workers: options.number("workers"),
     // Quiet: a crowd of logins keeps the route from answering for a while, which servers warn of again and again.
     settings: { ...CROWD_SETTINGS, CIM_LOG: "error", CIM_HEARTBEAT_SECONDS: options.number("heartbeat") },

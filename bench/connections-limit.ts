@@ -42,7 +42,7 @@ async function trial(options: Options): Promise<Trial> {
   const newcomers = options.number("newcomers");
   await using system = await System.start({
     store: "sqlite",
-    binary: options.binary,
+    ...options.programs,
     servers: 0,
     settings: CROWD_SETTINGS,
   });

@@ -79,7 +79,7 @@ async function measureOurs(options: Options) {
   const file = join(processes.data, "heap");
   await using system = await System.start({
     store: "sqlite",
-    binary: options.binary,
+    ...options.programs,
     settings: { ...CROWD_SETTINGS, BENCH_HEAP: file, BUN_OPTIONS: `--preload ${HEAP}` },
   });
   const pid = system.pids.server!;

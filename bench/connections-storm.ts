@@ -54,7 +54,7 @@ async function trial(options: Options): Promise<Trial> {
 async function measureOurs(options: Options) {
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     settings: CROWD_SETTINGS,
   });
   return await measure(system.processes, (await placesOf(system, 1))[0]!, options);

@@ -27,7 +27,8 @@ const FLAGS = {
 const EACH = 17_000;
 const AT_A_TIME = 100;
 const NS_PER_MS = 1e6;
-const PAUSE_MS = 500;
+/** Until clients acknowledged it. */
+const PAUSE_MS = 1250;
 
 export const fanout100k: Scenario = {
   name: "fanout-100k",
@@ -64,7 +65,7 @@ async function measureOurs(options: Options): Promise<Said[]> {
   const workers = options.number("workers");
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     workers,
     settings: { ...CROWD_SETTINGS, CIM_LOG: "error" },
   });

@@ -42,7 +42,7 @@ async function run(options: Options): Promise<Trial[]> {
   const count = options.number("clients");
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     settings: CROWD_SETTINGS,
   });
   const { processes, pids } = system;

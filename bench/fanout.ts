@@ -29,7 +29,7 @@ const FLOOR = "deliveries of a bare server";
 const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 /** Until clients acknowledge a message. */
-const PAUSE_MS = 250;
+const PAUSE_MS = 1250;
 
 export const fanout: Scenario = {
   name: "fanout",
@@ -49,7 +49,7 @@ export const fanout: Scenario = {
 async function trial(options: Options): Promise<Trial> {
   await using system = await System.start({
     store: options.text("store") as Store,
-    binary: options.binary,
+    ...options.programs,
     settings: CROWD_SETTINGS,
   });
   await using processes = new Processes();

@@ -19,7 +19,7 @@ import { type Store, System } from "./system.ts";
 export async function trialOfOurs(store: Store, options: Options): Promise<Trial> {
   const connections = options.number("connections");
   const idle = await measureConnections(store, connections, options);
-  await using system = await System.start({ store, binary: options.binary, settings: CROWD_SETTINGS });
+  await using system = await System.start({ store, ...options.programs, settings: CROWD_SETTINGS });
   const { observed, spent, remarks } = await drive(
     {
       clients: options.number("clients"),
@@ -45,7 +45,7 @@ export async function trialOfOurs(store: Store, options: Options): Promise<Trial
 }
 
 async function measureConnections(store: Store, connections: number, options: Options) {
-  await using system = await System.start({ store, binary: options.binary, settings: CROWD_SETTINGS });
+  await using system = await System.start({ store, ...options.programs, settings: CROWD_SETTINGS });
   const { processes, pids } = system;
   const place = (await placesOf(system, 1))[0]!;
   const before = residentBytesOf(pids.server!);

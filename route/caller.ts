@@ -46,7 +46,7 @@ export class Callers {
   async identify(header: string | null): Promise<Caller> {
     if (header === null) return { kind: "nobody" };
     const caller = this.#remembered(header) ?? (await this.#prove(header));
-    if (caller.kind === "user" && (await this.#parts.sessions.isRevoked(caller.session.sessionId))) {
+    if (caller.kind === "user" && (await this.#parts.sessions.isRevoked(caller.session))) {
       throw new CimError("UNAUTHORIZED", "the token's session was logged out");
     }
     return caller;

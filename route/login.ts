@@ -41,6 +41,13 @@ export interface Origin {
   readonly address: string | null;
 }
 
+/** Whose login it is, and since which sign-out. */
+interface Claimant {
+  userId: number;
+  userName: string;
+  generation?: number;
+}
+
 export interface Credentials {
   userId?: number | null;
   userName?: string | null;
@@ -98,7 +105,7 @@ export class Login {
   }
 
   async #place(
-    account: { userId: number; userName: string },
+    account: Claimant,
     device: string,
     own: OwnSession | null,
     tokenLogin: boolean,
@@ -113,7 +120,7 @@ export class Login {
   }
 
   /** The account a token names; what else the request names must agree with it. */
-  #resumed(given: Credentials, token: SessionToken): { userId: number; userName: string } {
+  #resumed(given: Credentials, token: SessionToken): Claimant {
     const { userId, userName, device } = token;
     const agrees =
       (given.userId ?? userId) === userId &&
@@ -125,15 +132,20 @@ export class Login {
     return { userId, userName };
   }
 
-  async #authenticated(given: Credentials, origin: Origin): Promise<Account> {
-    const { accounts } = this.#parts;
+  async #authenticated(given: Credentials, origin: Origin): Promise<Claimant> {
+    const { accounts, presence } = this.#parts;
     const { userId, userName } = given;
     if (!userName && (!userId || origin.caller.kind !== "admin")) {
       throw new CimError("INVALID", "userName is missing: want a name");
     }
     // By its id where it is given: of the accounts that CIM v2 made, not all are known by their name.
     const account = userId ? await accounts.byId(userId) : await accounts.byName(userName!);
-    return this.#verify(given, account, origin);
+    const { userId: id, userName: name, passwordHash } = await this.#verify(given, account, origin);
+    const generation = await presence.generation(id);
+    // The password may have been changed since it was read, and whoever had the old one been signed out.
+    if (generation > 0 && (await accounts.byId(id))?.passwordHash !== passwordHash)
+      throw new CimError("ACCOUNT_MISMATCH");
+    return { userId: id, userName: name, generation };
   }
 
   /**

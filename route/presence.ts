@@ -55,6 +55,11 @@ export class Presence {
     this.#refuseRepeat(await this.#holder(userId, this.slotOf(device)), own);
   }
 
+  /** What a login that begins now is to claim with, so that a sign-out from here on ends it. */
+  generation(userId: number): Promise<number> {
+    return this.#parts.sessions.generation(userId);
+  }
+
   /**
    * Claims the device's slot for a new session on `server`. What was there is told to go, also on a server that
    * seems to be gone: it may come back with its connections. A device's own session is not, but has to say that it is
@@ -62,7 +67,7 @@ export class Presence {
    * @throws CimError REPEAT_LOGIN when a live session stands in the way and the policy lets it
    */
   async claim(
-    account: { userId: number; userName: string },
+    account: { userId: number; userName: string; generation?: number },
     device: string,
     server: ServerInstance,
     own: OwnSession | null,
@@ -73,7 +78,9 @@ export class Presence {
     const claim = (holder: Session | null): Session => ({
       userId: account.userId,
       userName: account.userName,
-      sessionId: own ? nextSessionId([own.sessionId, ...laterThan(own, holder)]) : firstSessionId(),
+      sessionId: own
+        ? nextSessionId([own.sessionId, ...laterThan(own, holder)])
+        : firstSessionId(account.generation),
       slot,
       device,
       server: addressOf(server),
@@ -97,7 +104,7 @@ export class Presence {
   async confirm(claimed: Session): Promise<Admission> {
     const session = { ...claimed, confirmed: true, since: this.#now() };
     const [isRevoked, holder] = await Promise.all([
-      this.#parts.sessions.isRevoked(session.sessionId),
+      this.#parts.sessions.isRevoked(session),
       this.#holder(session.userId, session.slot),
     ]);
     if (isRevoked) return { goodbye: "logged_out" };
@@ -158,8 +165,9 @@ export class Presence {
     }
   }
 
-  /** Every session of the user ends but this one; null: every one. */
+  /** Every login of the user ends but that of this session; null: every one. Also those without a connection. */
   async logoutOthers(userId: number, sessionId: string | null): Promise<void> {
+    await this.#parts.sessions.signOut(userId, sessionId, this.#now() + this.#parts.tokenMs);
     const held = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
     for (const session of held) {
       if (session.sessionId !== sessionId) await this.logout(userId, session.sessionId);

@@ -25,6 +25,7 @@ export const LOGIN_STATUS = "login-status";
 export const sessionsKey = (userId: number) => `cim:sessions:{u${userId % SHARDS}}:${userId}`;
 export const onlineKey = (userShard: number) => `cim:online:{u${userShard}}`;
 export const revokedKey = (sessionId: string) => `cim:revoked:${sessionId}`;
+export const signOutKey = (userId: number) => `cim:signout:${userId}`;
 
 // Cursors.
 export const slotsKey = (userId: number) => `cim:slots:{u${userId % SHARDS}}:${userId}`;

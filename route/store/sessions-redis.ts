@@ -1,8 +1,9 @@
 import { Batcher } from "../../common/batch.ts";
 import type { Logger } from "../../common/logger.ts";
+import { isSignedOut, loginOf, type SignOut } from "../session-id.ts";
 import { mirrorPresence } from "./presence-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
-import { ALL_SHARDS, onlineKey, revokedKey, SHARDS, sessionsKey } from "./redis-keys.ts";
+import { ALL_SHARDS, onlineKey, revokedKey, SHARDS, sessionsKey, signOutKey } from "./redis-keys.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 // The same session, put again by a call whose answer got lost, is done.
@@ -30,6 +31,14 @@ if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[3]) 
 return 1
 `);
 
+// Of two at once, and of clocks that differ, the second has the higher generation.
+const SIGN_OUT = script(`
+local there = redis.call('GET', KEYS[1])
+local last = there and tonumber(string.match(there, '^%d+')) or 0
+local generation = string.format('%d', math.max(tonumber(ARGV[1]), last + 1))
+redis.call('SET', KEYS[1], generation .. ' ' .. ARGV[2], 'PXAT', ARGV[3])
+`);
+
 export function redisSessions(client: RedisClient, log: Logger): Sessions {
   const mirror = mirrorPresence(client, log);
 
@@ -50,19 +59,22 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
   }
 
   // Every request with a token asks: those that come while one is answered ask together.
-  const revocations = new Batcher<string, boolean>(async (sessionIds) => {
-    const revoked = Array<boolean>(sessionIds.length);
-    const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
+  const revocations = new Batcher<Pick<Session, "userId" | "sessionId">, boolean>(async (sessions) => {
+    const keys = sessions.flatMap(({ userId, sessionId }) => [revokedKey(sessionId), signOutKey(userId)]);
+    const found = Array<string | null>(keys.length);
     await Promise.all(
-      // Their keys have no shard: in a Cluster each may have a slot of its own.
+      // They have no shard: in a Cluster each may have a slot of its own.
       client
-        .together(asked, ({ i }) => i)
+        .together([...keys.keys()], (i) => i)
         .map(async (its) => {
-          const found = await client.run((redis) => redis.mget(its.map(({ key }) => key)));
-          for (const [j, { i }] of its.entries()) revoked[i] = found[j] !== null;
+          const values = await client.run((redis) => redis.mget(its.map((i) => keys[i]!)));
+          for (const [j, i] of its.entries()) found[i] = values[j]!;
         }),
     );
-    return revoked;
+    return sessions.map(({ sessionId }, i) => {
+      const [revoked, signOut] = [found[2 * i]!, found[2 * i + 1]!];
+      return revoked !== null || (signOut !== null && isSignedOut(sessionId, toSignOut(signOut)));
+    });
   });
 
   return {
@@ -94,8 +106,21 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       if (until <= Date.now()) return;
       await client.run((redis) => redis.set(revokedKey(sessionId), 1, "PXAT", until));
     },
-    isRevoked: (sessionId) => revocations.add(sessionId),
+    async signOut(userId, spared, until) {
+      const login = spared === null ? "" : loginOf(spared);
+      await client.script(SIGN_OUT, [signOutKey(userId)], [Date.now(), login, until]);
+    },
+    async generation(userId) {
+      const there = await client.run((redis) => redis.get(signOutKey(userId)));
+      return there === null ? 0 : toSignOut(there).generation;
+    },
+    isRevoked: (session) => revocations.add(session),
   };
+}
+
+function toSignOut(text: string): SignOut {
+  const [generation, spared] = text.split(" ") as [string, string];
+  return { generation: Number(generation), spared };
 }
 
 function toSession(row: Buffer): Session {

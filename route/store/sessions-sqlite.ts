@@ -1,3 +1,4 @@
+import { isSignedOut, loginOf, type SignOut } from "../session-id.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
@@ -32,6 +33,15 @@ export function sqliteSessions(file: SqliteFile): Sessions {
     "SELECT 1 FROM revoked WHERE session_id = ? AND until > ?",
   );
   const forgetRevoked = file.prepare("DELETE FROM revoked WHERE until <= ?");
+  const signOut = file.prepare(
+    `INSERT INTO signouts (user_id, generation, spared, until) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET generation = max(generation + 1, excluded.generation), spared = excluded.spared,
+       until = excluded.until`,
+  );
+  const signedOut = file.prepare<SignOut, [number, number]>(
+    "SELECT generation, spared FROM signouts WHERE user_id = ? AND until > ?",
+  );
+  const forgetSignOuts = file.prepare("DELETE FROM signouts WHERE until <= ?");
 
   return {
     ofUsers: (userIds) =>
@@ -64,7 +74,20 @@ export function sqliteSessions(file: SqliteFile): Sessions {
         forgetRevoked.run(Date.now());
         revoke.run(sessionId, until);
       }),
-    isRevoked: (sessionId) => file.read(() => isRevoked.get(sessionId, Date.now()) !== null),
+    signOut: (userId, spared, until) =>
+      file.durably(() => {
+        const now = Date.now();
+        forgetSignOuts.run(now);
+        signOut.run(userId, now, spared === null ? "" : loginOf(spared), until);
+      }),
+    generation: (userId) => file.read(() => signedOut.get(userId, Date.now())?.generation ?? 0),
+    isRevoked: ({ userId, sessionId }) =>
+      file.read(() => {
+        const now = Date.now();
+        if (isRevoked.get(sessionId, now) !== null) return true;
+        const last = signedOut.get(userId, now);
+        return last !== null && isSignedOut(sessionId, last);
+      }),
   };
 
   function remember(userId: number): readonly Session[] {

@@ -34,5 +34,13 @@ export interface Sessions {
   list(after: number, limit: number): Promise<Session[]>;
   /** Never again accept a token of this session (it was logged out) before `until` (ms since 1970), when it expires. */
   revoke(sessionId: string, until: number): Promise<void>;
-  isRevoked(sessionId: string): Promise<boolean>;
+  /**
+   * Never again accept a token of a login that this user made by now, but for those of the session `spared` and what
+   * follows from it, before `until` (ms since 1970), when the last of them expires.
+   */
+  signOut(userId: number, spared: string | null, until: number): Promise<void>;
+  /** What the id of a new login of this user is to carry so that a `signOut` before does not refuse it; 0 without one. */
+  generation(userId: number): Promise<number>;
+  /** Whether a token of this session is refused because of `revoke` or `signOut`. */
+  isRevoked(session: Pick<Session, "userId" | "sessionId">): Promise<boolean>;
 }

@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { ConfigError } from "../../common/config.ts";
 
 /** The version of the tables below, kept in the file as user_version. A change raises it and says how to get there. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** "CIM\1" in the file's header, so that a database of something else is not written to. */
 const APPLICATION_ID = 0x43494d01;
@@ -20,6 +20,17 @@ CREATE TABLE slices (
   oldest INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX slices_oldest ON slices (oldest);
+`;
+
+/** Users whose tokens from before a generation are refused, but for those of one login. */
+const SIGN_OUTS = `
+CREATE TABLE signouts (
+  user_id INTEGER PRIMARY KEY,
+  generation INTEGER NOT NULL,
+  spared TEXT NOT NULL,
+  until INTEGER NOT NULL
+) STRICT;
+CREATE INDEX signouts_until ON signouts (until);
 `;
 
 // New messages are rows of `journal` first, a batch a row, and settle in `messages` later (recent-sqlite.ts): those of
@@ -52,6 +63,7 @@ CREATE TABLE revoked (
   until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX revoked_until ON revoked (until);
+${SIGN_OUTS}
 CREATE TABLE conversations (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -114,8 +126,9 @@ export function ensureSchema(db: Database, file: string): void {
   db.transaction(() => {
     const version = pragma(db, "user_version");
     if (version === SCHEMA_VERSION && pragma(db, "application_id") === APPLICATION_ID) return;
-    if (version === 1 && pragma(db, "application_id") === APPLICATION_ID) {
-      db.run(FROM_VERSION_1);
+    if ((version === 1 || version === 2) && pragma(db, "application_id") === APPLICATION_ID) {
+      if (version === 1) db.run(FROM_VERSION_1);
+      db.run(SIGN_OUTS);
       db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
       return;
     }

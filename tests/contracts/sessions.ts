@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { firstSessionId, nextSessionId } from "../../route/session-id.ts";
 import type { Session } from "../../route/store/sessions.ts";
 import type { Store } from "../../route/store/store.ts";
 
@@ -179,17 +180,51 @@ export function sessionsContract(name: string, open: () => Promise<Store>): void
       await store.sessions.revoke("out", Date.now() + 60_000);
       await store.sessions.revoke("expired", Date.now() - 1);
       expect([
-        await store.sessions.isRevoked("out"),
-        await store.sessions.isRevoked("expired"),
-        await store.sessions.isRevoked("other"),
+        await store.sessions.isRevoked({ userId: 1, sessionId: "out" }),
+        await store.sessions.isRevoked({ userId: 1, sessionId: "expired" }),
+        await store.sessions.isRevoked({ userId: 1, sessionId: "other" }),
       ]).toEqual([true, false, false]);
     });
 
     test("of many tokens asked about at once each gets its own answer, also the same one twice", async () => {
       const sessionIds = ["in-1", "out-1", "in-2", "out-2", "out-1"];
       for (const sessionId of ["out-1", "out-2"]) await store.sessions.revoke(sessionId, Date.now() + 60_000);
-      const answers = await Promise.all(sessionIds.map((sessionId) => store.sessions.isRevoked(sessionId)));
+      const answers = await Promise.all(
+        sessionIds.map((sessionId) => store.sessions.isRevoked({ userId: 1, sessionId })),
+      );
       expect(answers).toEqual([false, true, false, true, true]);
+    });
+
+    test("a sign-out refuses every login of the user by then, but the spared one and what follows from it", async () => {
+      const [own, other] = [firstSessionId(), firstSessionId()];
+      await store.sessions.signOut(1, own, Date.now() + 60_000);
+      const after = firstSessionId(await store.sessions.generation(1));
+      const asked = [own, nextSessionId([own]), other, nextSessionId([other]), after, nextSessionId([after])];
+      const revoked = await Promise.all(
+        asked.map((sessionId) => store.sessions.isRevoked({ userId: 1, sessionId })),
+      );
+      expect(revoked).toEqual([false, false, true, true, false, false]);
+      expect(await store.sessions.isRevoked({ userId: 2, sessionId: other })).toBe(false);
+    });
+
+    test("a second sign-out refuses what the first spared, and what began between the two", async () => {
+      const own = firstSessionId();
+      await store.sessions.signOut(1, own, Date.now() + 60_000);
+      const between = firstSessionId(await store.sessions.generation(1));
+      await store.sessions.signOut(1, null, Date.now() + 60_000);
+      const after = firstSessionId(await store.sessions.generation(1));
+      const revoked = await Promise.all(
+        [own, between, after].map((sessionId) => store.sessions.isRevoked({ userId: 1, sessionId })),
+      );
+      expect(revoked).toEqual([true, true, false]);
+    });
+
+    test("a sign-out is forgotten when the last token from before it has expired", async () => {
+      await store.sessions.signOut(1, null, Date.now() - 1);
+      expect([
+        await store.sessions.generation(1),
+        await store.sessions.isRevoked({ userId: 1, sessionId: firstSessionId() }),
+      ]).toEqual([0, false]);
     });
   });
 }

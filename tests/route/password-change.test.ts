@@ -82,6 +82,29 @@ test("whoever is logged in elsewhere is logged out, and by an API key everyone",
   ]);
 });
 
+test("a token that nobody is connected with is worth nothing afterwards, its session's or one from before it", async () => {
+  await using route = await OpenRoute.start({ CIM_LOGIN_POLICY: "kick" });
+  await route.register("alice");
+  const stolen = (await login(route, "alice", PASSWORD)).dataBody;
+  const own = (await login(route, "alice", PASSWORD)).dataBody;
+  const changed = await route.post(
+    "/changePassword",
+    { password: NEW, oldPassword: PASSWORD },
+    { token: own.token },
+  );
+  const fresh = (await login(route, "alice", NEW)).dataBody;
+  const served = async ({ token }: LoggedIn) => [
+    (await route.post("/history", { peer: "all" }, { token })).code,
+    (await route.post("/login", {}, { token })).code,
+  ];
+  expect([changed.code, await served(stolen), await served(own), await served(fresh)]).toEqual([
+    "9000",
+    ["9110", "9110"],
+    ["9000", "9000"],
+    ["9000", "9000"],
+  ]);
+});
+
 test("guessing the old one is slowed as at a login, and none is ever quoted", async () => {
   await using route = await OpenRoute.start({ CIM_MAX_FAILED_LOGINS: "2" });
   const { token } = await route.online("alice");

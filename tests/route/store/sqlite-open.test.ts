@@ -65,7 +65,7 @@ test("what an earlier version made is brought up to date: messages, marks and re
   await store.close();
   const older = new Database(file);
   older.run(
-    "DROP TABLE journal; DROP TABLE slices; CREATE INDEX messages_at ON messages (at); ALTER TABLE conversations DROP COLUMN settled; PRAGMA user_version = 1",
+    "DROP TABLE signouts; DROP TABLE journal; DROP TABLE slices; CREATE INDEX messages_at ON messages (at); ALTER TABLE conversations DROP COLUMN settled; PRAGMA user_version = 1",
   );
   older.close();
   const later = await openSqlite(file);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Draft } from "../../../route/store/log.ts";
@@ -105,6 +105,34 @@ test("a file that is damaged while it is used is trouble to the end, and never a
   await store.accounts.register("zhangsan", null);
   expect(store.trouble()).toBe(text);
   await store.close();
+});
+
+test("when the disk fails to keep what was written, nothing is accepted or shown any more until a restart", async () => {
+  const file = join(directory, "cim.db");
+  const store = await openSqlite(file);
+  // Of a pipe the kernel says that it cannot be synced. SQLite has its log open and goes on writing to that.
+  renameSync(`${file}-wal`, `${file}-wal-moved`);
+  Bun.spawnSync(["mkfifo", `${file}-wal`]);
+  const refusal = {
+    name: "CimError",
+    status: "FALLBACK",
+    message: expect.stringContaining(`${file}: EINVAL`),
+  };
+  const failures = [
+    await store.log.append(drafts(0)).catch((error) => error),
+    await store.log.append(drafts(1)).catch((error) => error),
+    await store.log.read("all", 0, EVERYTHING).catch((error) => error),
+    await store.sessions.revoke("session", Date.now() + 60_000).catch((error) => error),
+  ];
+  expect(failures).toMatchObject([refusal, refusal, refusal, refusal]);
+  expect(store.trouble()).toContain(`${file}: EINVAL`);
+  await store.close();
+  const restarted = await openSqlite(file);
+  expect([(await restarted.log.append(drafts(0))).map(({ seq }) => seq), restarted.trouble()]).toEqual([
+    Array.from({ length: 10 }, (_, i) => i + 1),
+    null,
+  ]);
+  await restarted.close();
 });
 
 test("everything that was reported as accepted is there after the process was killed", async () => {

@@ -9,9 +9,10 @@ import type { Answers, Api, CallName } from "./api.ts";
 import { MAX_HISTORY, MAX_USERS } from "./api.ts";
 import type { Callers } from "./caller.ts";
 import type { Deliver } from "./deliver.ts";
+import type { Leaving } from "./leaving.ts";
 import type { Login, Origin } from "./login.ts";
+import type { Online } from "./online.ts";
 import type { PasswordChange } from "./password-change.ts";
-import type { Presence } from "./presence.ts";
 import { fromBase64 } from "./schemas.ts";
 import type { Store } from "./store/store.ts";
 import { checkReader } from "./sync.ts";
@@ -35,7 +36,8 @@ export interface CallsParts {
   callers: Callers;
   login: Login;
   passwordChange: PasswordChange;
-  presence: Presence;
+  online: Pick<Online, "page">;
+  leaving: Pick<Leaving, "logout" | "calledOver">;
   accept: Accept;
   deliver: Pick<Deliver, "catchUp">;
 }
@@ -49,7 +51,7 @@ const HISTORY_BYTES = 1024 * 1024;
 const MAX_USERS_SEEN = 10_000;
 
 export function calls(parts: CallsParts): Calls {
-  const { store, callers, login, passwordChange, presence, accept, deliver } = parts;
+  const { store, callers, login, passwordChange, online, leaving, accept, deliver } = parts;
 
   return {
     registerAccount: async (given, origin) => ({ dataBody: await login.register(given, origin) }),
@@ -63,8 +65,8 @@ export function calls(parts: CallsParts): Calls {
 
     async offLine({ userId }, { caller }) {
       await callers.mayActFor(caller, userId);
-      if (caller.kind === "nobody") await presence.calledOver(userId);
-      else await presence.logout(userId, caller.kind === "user" ? caller.session.sessionId : null);
+      if (caller.kind === "nobody") await leaving.calledOver(userId);
+      else await leaving.logout(userId, caller.kind === "user" ? caller.session.sessionId : null);
       return { dataBody: null };
     },
 
@@ -84,7 +86,7 @@ export function calls(parts: CallsParts): Calls {
       const users: Answers<"onlineUser"> = [];
       let next: number | null = after;
       for (let seen = 0; next !== null && users.length < limit && seen < MAX_USERS_SEEN; seen += size) {
-        const page = await presence.online(next, size);
+        const page = await online.page(next, size);
         users.push(...page.users.filter(({ userName }) => userName.startsWith(wanted)));
         next = page.next;
       }

@@ -1,16 +1,16 @@
 /** A new password for an account: in place of the old one, or the first of one that was made without. */
 import { CimError } from "../proto/status.ts";
 import type { Guesses } from "./guesses.ts";
+import type { Leaving } from "./leaving.ts";
 import type { Origin } from "./login.ts";
 import type { PasswordDesk } from "./passwords.ts";
-import type { Presence } from "./presence.ts";
 import type { Account, Accounts } from "./store/accounts.ts";
 
 export interface PasswordChangeParts {
   accounts: Accounts;
   passwords: PasswordDesk;
   guesses: Guesses;
-  presence: Pick<Presence, "logoutOthers">;
+  leaving: Pick<Leaving, "logoutOthers">;
 }
 
 interface NewPassword {
@@ -33,14 +33,14 @@ export class PasswordChange {
    * FORBIDDEN for another user, ACCOUNT_MISMATCH for a wrong old password, RATE_LIMITED for too many of them
    */
   async change({ userId, password, oldPassword }: NewPassword, origin: Origin): Promise<void> {
-    const { accounts, passwords, presence } = this.#parts;
+    const { accounts, passwords, leaving } = this.#parts;
     const account = await accounts.byId(whose(userId, origin));
     if (!account) throw new CimError("ACCOUNT_MISMATCH", `there is no account ${userId}`);
     if (origin.caller.kind !== "admin" && account.passwordHash !== null)
       await this.#checkOld(account, oldPassword, origin.address);
     await accounts.setPassword(account.userId, await passwords.hash(password));
     const { caller } = origin;
-    await presence.logoutOthers(account.userId, caller.kind === "user" ? caller.session.sessionId : null);
+    await leaving.logoutOthers(account.userId, caller.kind === "user" ? caller.session.sessionId : null);
   }
 
   async #checkOld(

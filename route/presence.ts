@@ -1,30 +1,20 @@
-/** Who is logged in, where: claims, what becomes of them, and what counts as live. */
+/** Who may be logged in where: a login's claim to its device's slot, and the connection that follows it. */
 import type { Config } from "../common/config.ts";
-import { addressOf, type Directory, isV2, type ServerInstance } from "../common/registry/registry.ts";
+import { addressOf, isV2, type ServerInstance } from "../common/registry/registry.ts";
 import { CimError, type GoodbyeReason } from "../proto/status.ts";
+import type { Online } from "./online.ts";
 import { firstSessionId, isLater, isSameLogin, nextSessionId } from "./session-id.ts";
 import type { Cursors } from "./store/cursors.ts";
-import type { Session, Sessions } from "./store/sessions.ts";
-
-/** A claim that no connection followed in this time no longer stands in anyone's way. */
-export const CLAIM_LIFE_MS = 15 * 1000;
-
-/** The `since` of a session that a CIM v2 peer called over. */
-const DOUBTED = 0;
+import { DOUBTED, type Session, type Sessions } from "./store/sessions.ts";
 
 // A slot that changes under our hands this often in a row is being fought over; the caller may try again.
 const MAX_ATTEMPTS = 5;
-const PAGE_USERS = 1000;
 
 export interface PresenceParts {
   sessions: Sessions;
   cursors: Cursors;
-  directory: Pick<Directory, "state">;
-  /** Whether CIM v2 servers may have held sessions. */
-  knowsV2: () => boolean;
+  online: Pick<Online, "isLive" | "isLapsed">;
   policy: Config["loginPolicy"];
-  /** How long a token lives: as long, a logged-out session's is remembered as refused. */
-  tokenMs: number;
   /** Tell the session's server to end its connection. */
   close: (session: Session, reason: GoodbyeReason) => void;
   /** Have the session's server confirm it anew, if its connection is still there. */
@@ -93,7 +83,7 @@ export class Presence {
       this.#refuseRepeat(holder, own);
       return claim(holder);
     });
-    if (!replaced || !(replaced.confirmed || this.isLive(replaced))) return session;
+    if (!replaced || !(replaced.confirmed || this.#parts.online.isLive(replaced))) return session;
     const isItsOwn = isSameLogin(replaced.sessionId, session.sessionId);
     if (isItsOwn && !isV2(replaced.bootId)) this.#parts.doubt(replaced);
     else this.#end(replaced, session);
@@ -137,96 +127,11 @@ export class Presence {
         session.userName === userName &&
         session.server === server &&
         session.bootId === bootId &&
-        this.isLive(session),
+        this.#parts.online.isLive(session),
     );
     if (!claim) return null;
     const taken = { ...claim, confirmed: true, since: this.#now() };
     return (await this.#parts.sessions.put(taken, claim.sessionId)) === "done" ? taken : null;
-  }
-
-  /** The session's connection is gone; a session that has been replaced meanwhile is left alone. */
-  async release(session: Pick<Session, "userId" | "slot" | "sessionId">): Promise<void> {
-    const { sessions, cursors } = this.#parts;
-    const held = await sessions.remove(session.userId, session.slot, session.sessionId);
-    // From here on the retention of its place in `all` counts.
-    if (held) await cursors.join(session.userId, session.slot);
-  }
-
-  /** The user meant to leave: on one device (its session), or (null) on all of them. */
-  async logout(userId: number, sessionId: string | null): Promise<void> {
-    const { sessions, cursors, close, tokenMs } = this.#parts;
-    if (sessionId) await sessions.revoke(sessionId, this.#now() + tokenMs);
-    const held = (await sessions.ofUsers([userId])).get(userId) ?? [];
-    for (const session of held.filter((one) => sessionId === null || one.sessionId === sessionId)) {
-      await sessions.revoke(session.sessionId, this.#now() + tokenMs);
-      if (!(await sessions.remove(userId, session.slot, session.sessionId))) continue;
-      await cursors.leave(userId, session.slot);
-      close(session, "logged_out");
-    }
-  }
-
-  /** Every login of the user ends but that of this session; null: every one. Also those without a connection. */
-  async logoutOthers(userId: number, sessionId: string | null): Promise<void> {
-    await this.#parts.sessions.signOut(userId, sessionId, this.#now() + this.#parts.tokenMs);
-    const held = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
-    for (const session of held) {
-      if (session.sessionId !== sessionId) await this.logout(userId, session.sessionId);
-    }
-  }
-
-  /**
-   * A CIM v2 peer, which proves nothing, says that the user is gone. It may be the client, or a CIM v2 server whose
-   * connection to it ended, perhaps long ago. So where there are such servers only a session on one of them ends: a
-   * server of ours says itself when a connection ends. Until then the session goes on, and stands in no login's way.
-   */
-  async calledOver(userId: number): Promise<void> {
-    const { sessions, knowsV2 } = this.#parts;
-    if (!knowsV2()) return this.logout(userId, null);
-    for (const session of (await sessions.ofUsers([userId])).get(userId) ?? []) {
-      // What is said to everyone meanwhile is kept for it: nobody tells a client that left from one that lost its network.
-      if (isV2(session.bootId)) await this.release(session);
-      else if (session.confirmed) await sessions.put({ ...session, since: DOUBTED }, session.sessionId);
-    }
-  }
-
-  /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
-  async connected(userIds: readonly number[]): Promise<Map<number, Session[]>> {
-    const sessions = await this.#parts.sessions.ofUsers(userIds);
-    for (const [userId, held] of sessions) {
-      sessions.set(
-        userId,
-        held.filter((session) => isConnected(session)),
-      );
-    }
-    return sessions;
-  }
-
-  /** Users online with an id above `after`, by id; `next` is where the following page starts, null after the last. */
-  async online(
-    after: number,
-    limit: number,
-  ): Promise<{ users: { userId: number; userName: string }[]; next: number | null }> {
-    const names = new Map<number, string>();
-    // One more than wanted tells whether there is a next page; more and more where most rows are of dead servers.
-    for (let from = after, size = limit + 1; ; size = Math.min(2 * size, PAGE_USERS)) {
-      const page = await this.#parts.sessions.list(from, size);
-      const last = page.at(-1);
-      if (!last) return { users: named(names), next: null };
-      for (const session of page) {
-        if (!isConnected(session) || !this.isLive(session)) continue;
-        if (names.size === limit && !names.has(session.userId)) {
-          return { users: named(names), next: [...names.keys()].at(-1)! };
-        }
-        names.set(session.userId, session.userName);
-      }
-      from = last.userId;
-    }
-  }
-
-  /** A session counts while the start of the server that it is on does, and a claim only until it lapses. */
-  isLive(session: Session): boolean {
-    if (!isConnected(session) && this.#isLapsed(session)) return false;
-    return this.#parts.directory.state(session.server, session.bootId) !== "gone";
   }
 
   /** What an account may have one session of: each device under `multi`, else the account as a whole. */
@@ -236,10 +141,6 @@ export class Presence {
 
   #end(replaced: Session, by: Session): void {
     this.#parts.close(replaced, isSameLogin(replaced.sessionId, by.sessionId) ? "replaced" : "kicked");
-  }
-
-  #isLapsed(session: Session): boolean {
-    return !session.confirmed && session.since + CLAIM_LIFE_MS <= this.#now();
   }
 
   async #holder(userId: number, slot: string): Promise<Session | null> {
@@ -266,15 +167,15 @@ export class Presence {
 
   /** @throws Overtaken when the slot is another's: of a device's own sessions, the latest that is connected stands */
   #refuseOvertaken(session: Session, holder: Session | null): void {
-    if (!holder || holder.sessionId === session.sessionId || !this.isLive(holder)) return;
+    if (!holder || holder.sessionId === session.sessionId || !this.#parts.online.isLive(holder)) return;
     if (!isSameLogin(holder.sessionId, session.sessionId)) throw new Overtaken("kicked");
     if (holder.confirmed && !isLater(session.sessionId, holder.sessionId)) throw new Overtaken("replaced");
   }
 
   #refuseRepeat(holder: Session | null, own: OwnSession | null): void {
-    if (this.#parts.policy !== "reject" || !holder || !this.isLive(holder)) return;
+    if (this.#parts.policy !== "reject" || !holder || !this.#parts.online.isLive(holder)) return;
     // On a CIM v2 server nobody knows whether a connection followed, or is still there: nobody is locked out by it.
-    if (this.#isLapsed(holder) || holder.since === DOUBTED) return;
+    if (this.#parts.online.isLapsed(holder) || holder.since === DOUBTED) return;
     if (own && isOwn(holder, own)) return;
     throw new CimError("REPEAT_LOGIN", `user ${holder.userId} is logged in already`);
   }
@@ -286,11 +187,6 @@ class Overtaken extends Error {
   }
 }
 
-/** Whether a connection followed the claim. A CIM v2 server never says so: there it is taken for granted. */
-function isConnected(session: Session): boolean {
-  return session.confirmed || isV2(session.bootId);
-}
-
 // Also an unconfirmed claim that it made: the answer to an earlier attempt of its own was lost on the way.
 function isOwn(holder: Session, own: OwnSession): boolean {
   if (holder.sessionId === own.sessionId) return true;
@@ -300,8 +196,4 @@ function isOwn(holder: Session, own: OwnSession): boolean {
 /** The holder's id, if it is of the same login: what comes next is to be later than it as well. */
 function laterThan(own: OwnSession, holder: Session | null): string[] {
   return holder && isSameLogin(holder.sessionId, own.sessionId) ? [holder.sessionId] : [];
-}
-
-function named(names: Map<number, string>): { userId: number; userName: string }[] {
-  return Array.from(names, ([userId, userName]) => ({ userId, userName }));
 }

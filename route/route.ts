@@ -14,8 +14,10 @@ import type { Assets } from "./docs.ts";
 import type { Downloads } from "./downloads.ts";
 import { Guesses } from "./guesses.ts";
 import { internalCalls } from "./internal.ts";
+import { Leaving } from "./leaving.ts";
 import { Login } from "./login.ts";
 import { Metrics } from "./metrics.ts";
+import { Online } from "./online.ts";
 import type { Page } from "./page.ts";
 import { PasswordChange } from "./password-change.ts";
 import { PasswordDesk, type Passwords } from "./passwords.ts";
@@ -60,15 +62,21 @@ export function openRoute(options: RouteOptions): Route {
 
   const servers = new Servers({ directory, link, pick: config.pick, logger });
   const callers = new Callers({ accounts, sessions, tokens, auth, adminKey });
+  const online = new Online({ sessions, directory });
   const presence = new Presence({
     sessions,
     cursors,
-    directory,
-    knowsV2: () => servers.knowsV2,
+    online,
     policy,
-    tokenMs,
     close: (session, reason) => deliver.close(session, reason),
     doubt: (session) => deliver.doubt(session),
+  });
+  const leaving = new Leaving({
+    sessions,
+    cursors,
+    knowsV2: () => servers.knowsV2,
+    tokenMs,
+    close: (session, reason) => deliver.close(session, reason),
   });
   const reader = new V2Reader({ servers, sessions, log, cursors, locks });
   const v2Servers = new V2Servers({ servers, sessions, reader, logger });
@@ -76,24 +84,24 @@ export function openRoute(options: RouteOptions): Route {
     log,
     servers,
     v2Servers,
-    connected: (userIds) => presence.connected(userIds),
+    connected: (userIds) => online.connected(userIds),
     policy,
     logger,
   });
   const rates = new RateLimit(config.maxMessagesPerSecond);
   const accept = new Accept({ log, deliver, known: (userIds) => callers.known(userIds), rates });
   const sync = new SyncPages(log, cursors);
-  const uplinks = new Uplinks({ presence, accept, cursors, sync, logger });
+  const uplinks = new Uplinks({ presence, leaving, accept, cursors, sync, logger });
   const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });
   const guesses = new Guesses(throttle, config.maxFailedLogins);
   const desk = new PasswordDesk(passwords);
   const login = new Login({ accounts, presence, servers, tokens, passwords: desk, guesses, auth, tokenMs });
-  const passwordChange = new PasswordChange({ accounts, passwords: desk, guesses, presence });
+  const passwordChange = new PasswordChange({ accounts, passwords: desk, guesses, leaving });
   const metrics = new Metrics(() => directory.servers().length);
 
   const app = createApp({
     config,
-    calls: calls({ store, callers, login, passwordChange, presence, accept, deliver }),
+    calls: calls({ store, callers, login, passwordChange, online, leaving, accept, deliver }),
     internal: internalCalls({ link, servers, uplinks, leases, metrics }),
     callers,
     link,

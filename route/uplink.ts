@@ -7,6 +7,7 @@ import { CimError, GOODBYES, type GoodbyeReason, STATUS } from "../proto/status.
 import { type Call, type Item, type Result, resultOf } from "../proto/uplink.ts";
 import { WireError } from "../proto/wire.ts";
 import type { Accept, Receipt, Sending } from "./accept.ts";
+import type { Leaving } from "./leaving.ts";
 import type { Admission, Presence } from "./presence.ts";
 import type { Cursors } from "./store/cursors.ts";
 import type { Session } from "./store/sessions.ts";
@@ -14,6 +15,7 @@ import { mayRead, type SyncPages } from "./sync.ts";
 
 export interface UplinkParts {
   presence: Presence;
+  leaving: Pick<Leaving, "release" | "logout">;
   accept: Accept;
   cursors: Cursors;
   sync: SyncPages;
@@ -105,7 +107,7 @@ export class Uplinks {
   }
 
   async #presence(origin: Origin, item: Item): Promise<Answer> {
-    const { presence } = this.#parts;
+    const { presence, leaving } = this.#parts;
     const session = this.#session(origin, item);
     switch (item.body.case) {
       case "confirm":
@@ -117,8 +119,8 @@ export class Uplinks {
         return { sessionId: taken.sessionId, device: taken.device };
       }
       case "release":
-        if (item.body.value.clean) await presence.logout(session.userId, session.sessionId);
-        else await presence.release(session);
+        if (item.body.value.clean) await leaving.logout(session.userId, session.sessionId);
+        else await leaving.release(session);
     }
     return {};
   }

@@ -11,9 +11,12 @@ export interface Session {
   bootId: string;
   /** False from the claim until a connection followed. */
   confirmed: boolean;
-  /** Milliseconds since 1970: when it was claimed, or confirmed. 0: a CIM v2 peer called it over, though its connection may stand. */
+  /** Milliseconds since 1970: when it was claimed, or confirmed; or DOUBTED. */
   since: number;
 }
+
+/** The `since` of a session that a CIM v2 peer called over, though its connection may stand. */
+export const DOUBTED = 0;
 
 /**
  * Which session holds each slot of an account. Rows say what was claimed, not who is alive: a session counts only

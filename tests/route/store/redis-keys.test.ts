@@ -127,11 +127,12 @@ describe.skipIf(redisMissing !== null)(
       await store.sessions.put(session({}), null);
       await store.sessions.remove(1, "", "session");
       await store.sessions.revoke("session", Date.now() + 60_000);
+      await store.sessions.signOut(1, null, Date.now() + 60_000);
       await store.throttle.take("a", 3, 60_000);
       while ((await store.log.trim(1000, 100)) > 0);
       await store.cursors.trim(Date.now() + 1000);
       const left = await keys();
-      const expiring = left.filter((key) => /^cim:(revoked|throttle):/.test(key));
+      const expiring = left.filter((key) => /^cim:(revoked|signout|throttle):/.test(key));
       expect(left.filter((key) => !expiring.includes(key))).toEqual([
         "cim:heads:{c184}",
         "cim:heads:{c196}",
@@ -139,7 +140,7 @@ describe.skipIf(redisMissing !== null)(
         "cim:talks:{u2}:2",
       ]);
       for (const key of expiring) expect(await redis.ask("PTTL", key)).toBeGreaterThan(0);
-      expect(expiring.length).toBe(2);
+      expect(expiring.length).toBe(3);
     });
 
     test("retention looks at a conversation again when its oldest message is due", async () => {
@@ -189,6 +190,7 @@ describe.skipIf(redisMissing !== null)(
       const { userId } = account;
       await store.sessions.put(session({ userId }), null);
       await store.sessions.revoke("gone", Date.now() + 60_000);
+      await store.sessions.signOut(userId, null, Date.now() + 60_000);
       await store.cursors.join(userId, "");
       await store.log.append([
         {

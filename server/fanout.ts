@@ -111,19 +111,36 @@ export class Fanout {
 /** The messages of one conversation, one run after another. */
 class Lane {
   readonly #receivers: Receivers;
-  #waiting: Job[];
+  /** Messages to everyone that are not written yet, or not to all, by seq. */
+  readonly #broadcasts = new Map<number, Job>();
+  #waiting: Job[] = [];
   #run: { jobs: Job[]; receivers: Iterator<Receiver> } | null = null;
 
   constructor(receivers: Receivers, first: Job) {
     this.#receivers = receivers;
-    this.#waiting = [first];
+    this.add(first);
   }
 
   get finished(): boolean {
     return this.#run === null && this.#waiting.length === 0;
   }
 
+  /**
+   * A route that got no answer in time hands a message over again. To write it once more to everyone while the first
+   * time is not over would make a slow server slower still: both are done when that is.
+   */
   add(job: Job): void {
+    const { push, done } = job;
+    const same = push.everyone ? this.#broadcasts.get(push.seq) : undefined;
+    if (same) {
+      const first = same.done;
+      same.done = () => {
+        first();
+        done();
+      };
+      return;
+    }
+    if (push.everyone) this.#broadcasts.set(push.seq, job);
     this.#waiting.push(job);
   }
 
@@ -137,7 +154,7 @@ class Lane {
       const { done, value } = receivers.next();
       if (done) {
         this.#run = null;
-        for (const job of jobs) job.done();
+        for (const job of jobs) this.#finish(job);
         continue;
       }
       spent++;
@@ -146,6 +163,11 @@ class Lane {
       for (const { push } of jobs) if (push.isFor(party.session)) party.push(push, jobs.length > 1);
     }
     return spent;
+  }
+
+  #finish({ push, done }: Job): void {
+    if (push.everyone) this.#broadcasts.delete(push.seq);
+    done();
   }
 
   #next(): { jobs: Job[]; receivers: Iterator<Receiver> } | null {

@@ -98,6 +98,18 @@ test("neither the user left out nor the session left out gets it", async () => {
   expect([got(1), got(2), got(3)]).toEqual([["all:1", "all:2"], ["all:2"], ["all:1"]]);
 });
 
+test("a broadcast that is handed over again while it is being written is written once, and done for both", async () => {
+  const first = fanout.deliver([push("all", 1, { everyone: true })]);
+  turn();
+  const second = fanout.deliver([push("all", 1, { everyone: true }), push("all", 2, { everyone: true })]);
+  while (turns.length > 0) turn();
+  await Promise.all([first, second]);
+  expect(new Set(everyone.map((one) => one.got.join()))).toEqual(new Set(["all:1,all:2"]));
+  void fanout.deliver([push("all", 1, { everyone: true })]);
+  while (turns.length > 0) turn();
+  expect(got(1)).toEqual(["all:1", "all:2", "all:1"]);
+});
+
 test("who leaves in between is left out, who comes may be; nobody else is skipped", async () => {
   const members = new Set(everyone);
   fanout = new Fanout({ ofUser: () => [], all: () => members.values() }, (next) => turns.push(next));

@@ -31,6 +31,7 @@ const SETTINGS = {
   CIM_MAX_MESSAGES_PER_SECOND: 1_000_000,
   // As `bun run` and the image set it.
   MIMALLOC_PURGE_DELAY: 60_000,
+  MIMALLOC_PURGE_HOLES_MIN_INTERVAL: 1000,
 };
 
 export class System {

@@ -50,6 +50,7 @@ export class Connection implements Sink, Timed {
     this.#since = this.#heard = parts.wheel.now;
     parts.wheel.add(this);
     parts.newcomers.add(this);
+    parts.meters.connects++;
   }
 
   get gone(): boolean {
@@ -70,7 +71,9 @@ export class Connection implements Sink, Timed {
       // A heartbeat comes alone, and is nearly all that most connections ever say.
       if (this.party?.ping && this.#reader.between && isPing(bytes)) {
         this.#count();
+        this.#parts.meters.heartbeats++;
         this.party.ping();
+        this.#parts.rest?.heartbeat();
       } else this.#reader.cut(bytes, takeFrame, this);
     } catch (error) {
       this.#failed(error);

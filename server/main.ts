@@ -23,7 +23,7 @@ async function startServer(config: Config, worker: number | null): Promise<Runni
   const tokens = new Tokens(findSecret(config.secret, config.data, "found"), bunMac);
   const link = new Link("server", tokens);
   const registrar = await openRegistrar(config, link, log);
-  const server = await openServer({ config, tokens, link, registrar, log });
+  const server = await openServer({ config, tokens, link, registrar, log, sleep: Bun.sleepSync });
   const { host, port, httpPort } = server.instance();
   const banner = [
     `cim-server  ${addressOf(server.instance())}`,

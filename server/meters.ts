@@ -2,7 +2,11 @@
 import type { GoodbyeReason } from "../proto/status.ts";
 
 export class Meters {
+  /** Connections that came, whatever became of them. */
+  connects = 0;
   framesIn = 0;
+  /** Those of them that were pings and nothing else, each alone in what was read. */
+  heartbeats = 0;
   bytesIn = 0;
   bytesOut = 0;
   /** Writes to a socket, each of which may carry many frames. */
@@ -15,6 +19,11 @@ export class Meters {
   downlinks = 0;
   /** Connections that the server ended, by reason; "" for those that were told none. */
   readonly ended = new Map<GoodbyeReason | "", number>();
+
+  /** All that came and went but heartbeats: only whether it changed is of interest. */
+  get stirs(): number {
+    return this.connects + this.framesIn - this.heartbeats + this.downlinks + this.pushes;
+  }
 
   countEnd(reason: GoodbyeReason | ""): void {
     this.ended.set(reason, (this.ended.get(reason) ?? 0) + 1);

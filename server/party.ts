@@ -10,6 +10,7 @@ import type { Connection } from "./connection.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Meters } from "./meters.ts";
 import type { Push } from "./push.ts";
+import type { Rest } from "./rest.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import type { Asker } from "./uplink-queue.ts";
 
@@ -59,6 +60,8 @@ export interface Parts {
   uplink: Lanes;
   wheel: Wheel;
   meters: Meters;
+  /** Null where the process has more to do than to be a server. */
+  rest: Rest | null;
   log: Logger;
   login(connection: Connection, frame: Frame, parts: Parts): Promise<void>;
 }

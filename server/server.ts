@@ -20,6 +20,7 @@ import { LookAgain } from "./look-again.ts";
 import { Meters } from "./meters.ts";
 import { metricsPage } from "./metrics.ts";
 import type { Parts } from "./party.ts";
+import { Rest } from "./rest.ts";
 import { Sessions } from "./sessions.ts";
 
 import { V2Route } from "./v2-route.ts";
@@ -30,6 +31,8 @@ export interface ServerOptions {
   link: Link;
   registrar: Registrar;
   log: Logger;
+  /** Has the whole process stand still. Left out where it has more to do than to be a server. */
+  sleep?: (ms: number) => void;
 }
 
 export interface Server {
@@ -52,7 +55,8 @@ const RETURN_MS_PER_CLIENT = 0.5;
 const MAX_RETURN_MS = 3 * 1000;
 
 /** @throws ConfigError for a setting that cannot be used: a port that is taken, an address that is not ours */
-export async function openServer({ config, tokens, link, registrar, log }: ServerOptions): Promise<Server> {
+export async function openServer(options: ServerOptions): Promise<Server> {
+  const { config, tokens, link, registrar, log, sleep } = options;
   const host = await findAdvertised(config);
   const bootId = crypto.getRandomValues(new Uint8Array(16)).toHex();
   const wheel = new Wheel();
@@ -62,6 +66,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
   const again = new LookAgain(sessions);
   const lookAgain = (everything: boolean) => again.start(everything);
   const meters = new Meters();
+  const rest = sleep ? new Rest(meters, wheel.now, sleep) : null;
   const collector = new Collector(() => Bun.gc(true));
 
   let announced = false;
@@ -114,6 +119,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     uplink,
     wheel,
     meters,
+    rest,
     log,
     login,
   };
@@ -126,6 +132,7 @@ export async function openServer({ config, tokens, link, registrar, log }: Serve
     wheel.advance();
     uplink.tick();
     collector.tick(meters.logins, wheel.now);
+    rest?.look(wheel.now);
   }, wheel.tickMs);
   const lookout = setInterval(() => {
     if (v2Route?.believes) void v2Route.look();

@@ -116,6 +116,11 @@ export class Uplink {
   /** To be called several times in `GATHER_MS`: hands on what was gathered, tries again, and answers sends that waited too long. */
   tick(): void {
     const now = this.#options.clock();
+    // Most servers have nothing to say most of the time, and what is seldom run is slow to run.
+    if (this.#nothingToDo) {
+      this.#gathered(now);
+      return;
+    }
     this.#answerOverdue(now - SEND_PATIENCE_MS);
     if (this.#retryAt === null || now >= this.#retryAt) this.#pump();
   }
@@ -160,9 +165,18 @@ export class Uplink {
       this.#againAt = now + AGAIN_MS;
       this.#queue.again();
     }
-    if (this.#closing === null && now < this.#gatherUntil + (this.#options.busy?.() ? HOLD_MS : 0)) return;
+    if (this.#closing !== null || this.#gathered(now)) this.#queue.flushAcks();
+  }
+
+  get #nothingToDo(): boolean {
+    return this.#call === null && this.#retryAt === null && this.#closing === null && this.#queue.idle;
+  }
+
+  /** Whether acknowledgements were gathered for long enough, which begins anew then. */
+  #gathered(now: number): boolean {
+    if (now < this.#gatherUntil + (this.#options.busy?.() ? HOLD_MS : 0)) return false;
     this.#gatherUntil = now + GATHER_MS;
-    this.#queue.flushAcks();
+    return true;
   }
 
   async #make(items: Waiting[]): Promise<void> {

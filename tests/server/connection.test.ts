@@ -10,6 +10,7 @@ import { Connection } from "../../server/connection.ts";
 import { Meters } from "../../server/meters.ts";
 import type { Parts, Socket } from "../../server/party.ts";
 import { Push } from "../../server/push.ts";
+import type { Rest } from "../../server/rest.ts";
 import { Sessions } from "../../server/sessions.ts";
 import { encoded } from "./far-route.ts";
 import { silent } from "./open-server.ts";
@@ -79,6 +80,7 @@ beforeEach(() => {
     capacity,
     wheel,
     meters: new Meters(),
+    rest: null,
     log: silent,
     uplink: uplink as unknown as Parts["uplink"],
     tokens: null as unknown as Parts["tokens"],
@@ -122,6 +124,21 @@ test("any frame counts as life", () => {
     connection.data(encodeFrame({ cmd: Command.CONTROL, body: { case: "ack", value: {} } }));
   }
   expect(socket.done).toEqual([]);
+});
+
+test("a ping alone is a heartbeat, and ends the turn as one; whatever says more is not", () => {
+  let turns = 0;
+  parts.rest = { heartbeat: () => turns++ } as unknown as Rest;
+  admit();
+  const ping = encodeFrame({ cmd: Command.PING });
+  const { stirs } = parts.meters;
+  connection.data(ping);
+  connection.data(ping);
+  expect([turns, parts.meters.heartbeats, parts.meters.stirs]).toEqual([2, 2, stirs]);
+  connection.data(encodeFrame({ cmd: Command.PING, requestId: 7n }));
+  connection.data(Buffer.concat([ping, ping]));
+  connection.data(encodeFrame({ cmd: Command.CONTROL, body: { case: "ack", value: {} } }));
+  expect([turns, parts.meters.heartbeats, parts.meters.stirs]).toEqual([2, 2, stirs + 4]);
 });
 
 test("one that was said goodbye to and does not close is closed after 5 s, and then at once", () => {

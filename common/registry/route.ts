@@ -9,9 +9,7 @@ export const ANNOUNCE_PATH = "/internal/announce";
 export const LEAVE_PATH = "/internal/leave";
 
 /** How often a server renews at least, so that a route that was restarted soon knows it again. */
-const MAX_RENEWAL_MS = 2 * 1000;
-/** What is new of a server is told as soon as this: how many it has, and whether it takes more. */
-const NEWS_MS = 1000;
+const MAX_RENEWAL_MS = 1000;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 1000;
 const CALL_TIMEOUT_MS = 2 * 1000;
@@ -132,9 +130,9 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
   let heldUntil = Number.POSITIVE_INFINITY;
   let trouble: string | null = `${routeUrl} was not reached yet (CIM_ROUTE_URL)`;
 
-  async function announceOnce(instance: string): Promise<number> {
+  async function announceOnce(): Promise<number> {
     const askedAt = performance.now();
-    const answer = await link.post(`${routeUrl}${ANNOUNCE_PATH}`, instance, CALL_TIMEOUT_MS);
+    const answer = await link.post(`${routeUrl}${ANNOUNCE_PATH}`, JSON.stringify(self!()), CALL_TIMEOUT_MS);
     const { leaseMs } = JSON.parse(new TextDecoder().decode(answer)) as { leaseMs: number };
     if (trouble) log.debug({ routeUrl, leaseMs }, "announced to the route");
     trouble = null;
@@ -147,15 +145,10 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
     let failures = 0;
     while (!stopped.signal.aborted) {
       try {
-        const told = JSON.stringify(self!());
-        let leftMs = await announceOnce(told);
+        const renewalMs = await announceOnce();
         failures = 0;
         announced();
-        // A call costs far more than to see that there is no need for one.
-        do {
-          await wait(Math.min(leftMs, NEWS_MS), stopped.signal);
-          leftMs -= NEWS_MS;
-        } while (leftMs > 0 && !stopped.signal.aborted && JSON.stringify(self!()) === told);
+        await wait(renewalMs, stopped.signal);
       } catch (error) {
         if (trouble === null) log.warn({ routeUrl, error: String(error) }, "cannot announce to the route");
         trouble = `the route cannot be told of this server: ${(error as Error).message} (CIM_ROUTE_URL)`;

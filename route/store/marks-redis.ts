@@ -23,8 +23,10 @@ end
 return answer
 `);
 
+// ARGV: the keys, and the member of each in another text, one a line.
 const UNMARK = script(`
-for i, member in ipairs(ARGV) do redis.call('ZREM', KEYS[i], member) end
+local member = string.gmatch(ARGV[2], '%C+')
+for key in string.gmatch(ARGV[1], '%S+') do redis.call('ZREM', key, member()) end
 `);
 
 /** A run under way that is forgotten comes back with the sweep; so many that it says something else is wrong. */
@@ -79,11 +81,8 @@ export class Marks {
   async #unmark(runs: readonly Run[]): Promise<void> {
     await Promise.all(
       this.#client.together(runs, shardOfRun).map(async (its) => {
-        await this.#client.script(
-          UNMARK,
-          its.map((run) => marksKey(shardOfRun(run))),
-          its.map(memberOf),
-        );
+        const keys = its.map((run) => marksKey(shardOfRun(run)));
+        await this.#client.scriptOfMany(UNMARK, keys, [its.map(memberOf).join("\n")]);
         for (const run of its) this.#forget(run);
       }),
     );

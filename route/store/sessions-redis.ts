@@ -16,9 +16,22 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
+// The sessions of all of these users, whose names are in them.
 const OF_USERS = script(`
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
+for key in string.gmatch(ARGV[1], '%S+') do
+  for _, session in ipairs(redis.call('HVALS', key)) do answer[#answer + 1] = session end
+end
+return answer
+`);
+
+// Which of these keys are there, by their places.
+const THERE = script(`
+local answer, i = {}, 0
+for key in string.gmatch(ARGV[1], '%S+') do
+  if redis.call('EXISTS', key) == 1 then answer[#answer + 1] = i end
+  i = i + 1
+end
 return answer
 `);
 
@@ -40,9 +53,11 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
         .together(userIds, (userId) => userId % SHARDS)
         .map(async (its) => {
           // Joined in Redis and decoded as one text, they would cost it more than is saved here.
-          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
-          for (const [i, rows] of users.entries()) {
-            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
+          for (const row of await client.scriptOfMany<Buffer[]>(OF_USERS, its.map(sessionsKey))) {
+            const session = toSession(row);
+            const others = found.get(session.userId);
+            if (others) others.push(session);
+            else found.set(session.userId, [session]);
           }
         }),
     );
@@ -51,15 +66,15 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
 
   // Every request with a token asks: those that come while one is answered ask together.
   const revocations = new Batcher<string, boolean>(async (sessionIds) => {
-    const revoked = Array<boolean>(sessionIds.length);
+    const revoked = Array<boolean>(sessionIds.length).fill(false);
     const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
     await Promise.all(
       // Their keys have no shard: in a Cluster each may have a slot of its own.
       client
         .together(asked, ({ i }) => i)
         .map(async (its) => {
-          const found = await client.run((redis) => redis.mget(its.map(({ key }) => key)));
-          for (const [j, { i }] of its.entries()) revoked[i] = found[j] !== null;
+          const keys = its.map(({ key }) => key);
+          for (const j of await client.scriptOfMany<number[]>(THERE, keys)) revoked[its[j]!.i] = true;
         }),
     );
     return revoked;

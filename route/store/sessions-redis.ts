@@ -16,21 +16,11 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
-// The sessions of all of these users, whose names are in them.
+// The sessions of all of these users, whose ids are in them.
 const OF_USERS = script(`
 local answer = {}
 for key in string.gmatch(ARGV[1], '%S+') do
   for _, session in ipairs(redis.call('HVALS', key)) do answer[#answer + 1] = session end
-end
-return answer
-`);
-
-// Which of these keys are there, by their places.
-const THERE = script(`
-local answer, i = {}, 0
-for key in string.gmatch(ARGV[1], '%S+') do
-  if redis.call('EXISTS', key) == 1 then answer[#answer + 1] = i end
-  i = i + 1
 end
 return answer
 `);
@@ -66,15 +56,15 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
 
   // Every request with a token asks: those that come while one is answered ask together.
   const revocations = new Batcher<string, boolean>(async (sessionIds) => {
-    const revoked = Array<boolean>(sessionIds.length).fill(false);
+    const revoked = Array<boolean>(sessionIds.length);
     const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
     await Promise.all(
       // Their keys have no shard: in a Cluster each may have a slot of its own.
       client
         .together(asked, ({ i }) => i)
         .map(async (its) => {
-          const keys = its.map(({ key }) => key);
-          for (const j of await client.scriptOfMany<number[]>(THERE, keys)) revoked[its[j]!.i] = true;
+          const found = await client.run((redis) => redis.mget(its.map(({ key }) => key)));
+          for (const [j, { i }] of its.entries()) revoked[i] = found[j] !== null;
         }),
     );
     return revoked;

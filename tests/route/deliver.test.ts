@@ -76,8 +76,8 @@ describe("a message", () => {
 
   test("that is sent again keeps its place, is not pushed twice, and is told whether the receiver is there", async () => {
     network.connect(2, one);
-    const first = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
-    const again = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
+    const first = await accept.send({ sender: alice, messages: [text(p2p(1, 2), "hello", "m-1")] });
+    const again = await accept.send({ sender: alice, messages: [text(p2p(1, 2), "hello", "m-1")] });
     await network.idle();
     expect({ again, calls: network.calls.length }).toEqual({ again: first, calls: 1 });
   });
@@ -185,7 +185,10 @@ describe("what may not be said", () => {
   ];
   for (const [what, message, status] of cases) {
     test(`${what} is refused with its reason, and those around it are stored`, async () => {
-      const receipts = await accept.send(alice, [text(ALL, "before"), message, text(ALL, "after")]);
+      const receipts = await accept.send({
+        sender: alice,
+        messages: [text(ALL, "before"), message, text(ALL, "after")],
+      });
       expect(receipts.map((receipt) => receipt.status)).toEqual(["SUCCESS", status, "SUCCESS"] as never);
       expect(receipts[1]!.detail).not.toBe("");
     });
@@ -193,12 +196,10 @@ describe("what may not be said", () => {
 
   test("is refused together with all that follows when it may be said later, so that order holds", async () => {
     start("reject", 2);
-    const receipts = await accept.send(alice, [
-      text(ALL, "a"),
-      text(ALL, "b"),
-      text(ALL, "c"),
-      text(ALL, "d"),
-    ]);
+    const receipts = await accept.send({
+      sender: alice,
+      messages: [text(ALL, "a"), text(ALL, "b"), text(ALL, "c"), text(ALL, "d")],
+    });
     const statuses = receipts.map((receipt) => receipt.status);
     expect(statuses).toEqual(["SUCCESS", "SUCCESS", "RATE_LIMITED", "RATE_LIMITED"]);
   });
@@ -231,7 +232,7 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
 }
 
 function say(conversation: string, content: string) {
-  return accept.send(alice, [text(conversation, content)]);
+  return accept.send({ sender: alice, messages: [text(conversation, content)] });
 }
 
 function text(conversation: string, value: string, messageId: string = crypto.randomUUID()): Outgoing {

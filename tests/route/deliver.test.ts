@@ -24,11 +24,14 @@ let network: Network;
 let deliver: Deliver;
 let accept: Accept;
 let now: number;
+/** Receivers that were asked about, by call. */
+let asked: number[][];
 
 beforeEach(async () => {
   store = await openSqlite(":memory:");
   network = new Network([one, two]);
   now = Date.now();
+  asked = [];
   start("reject");
 });
 
@@ -205,6 +208,28 @@ describe("what may not be said", () => {
   });
 });
 
+describe("what many send in one turn", () => {
+  test("is accepted in one step, and a refusal concerns only what came with it", async () => {
+    const receipts = await Promise.all([2, 999, 3].map((receiver) => say(p2p(1, receiver), "hello")));
+    expect({ asked, receipts: receipts.map((its) => its.map(({ status, seq }) => [status, seq])) }).toEqual({
+      asked: [[2, 999, 3]],
+      receipts: [[["RECEIVER_OFFLINE", 1]], [["INVALID", 0]], [["RECEIVER_OFFLINE", 1]]],
+    });
+  });
+
+  test("counts against the rate of those whose rate is limited alone", async () => {
+    start("reject", 1);
+    const [first, backend, second] = [text(ALL, "a"), text(ALL, "b"), text(ALL, "c")];
+    const receipts = await Promise.all([
+      accept.send({ sender: alice, messages: [first] }),
+      accept.send({ sender: alice, messages: [backend], limited: false }),
+      accept.send({ sender: alice, messages: [second] }),
+    ]);
+    const statuses = receipts.flat().map((receipt) => receipt.status);
+    expect(statuses).toEqual(["SUCCESS", "SUCCESS", "RATE_LIMITED"]);
+  });
+});
+
 test("under multi a message reaches the sender's other devices, and not the session it came from", async () => {
   start("multi");
   network.connect(2, one);
@@ -227,7 +252,10 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
     now: () => now,
   };
   deliver = new Deliver(parts);
-  const known = async (userIds: readonly number[]) => new Set(userIds.filter((userId) => userId !== 999));
+  const known = async (userIds: readonly number[]) => {
+    asked.push([...userIds]);
+    return new Set(userIds.filter((userId) => userId !== 999));
+  };
   accept = new Accept({ log: store.log, deliver, known, rates: new RateLimit(perSecond), now: () => now });
 }
 

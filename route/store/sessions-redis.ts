@@ -54,8 +54,10 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
     return found;
   }
 
-  // Every request with a token asks: those that come while one is answered ask together.
-  const revocations = new Batcher<string, boolean>(async (sessionIds) => {
+  // Every request with a token asks. Each is an event of its own: those of one turn of the event loop ask together, or the
+  // first would go ahead alone, and have an append of its own for which all others wait.
+  const soon = (begin: () => void) => void setImmediate(begin);
+  const askRevoked = async (sessionIds: string[]) => {
     const revoked = Array<boolean>(sessionIds.length);
     const asked = sessionIds.map((sessionId, i) => ({ key: revokedKey(sessionId), i }));
     await Promise.all(
@@ -68,7 +70,8 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
         }),
     );
     return revoked;
-  });
+  };
+  const revocations = new Batcher<string, boolean>(askRevoked, undefined, { soon });
 
   return {
     ofUsers,

@@ -11,6 +11,8 @@ export interface BatchOptions {
   concurrency?: number;
   /** Bytes that must wait before a call begins beside another: a small one is better made larger meanwhile. Default 0. */
   besideBytes?: number;
+  /** When a call begins that may begin. Default `queueMicrotask`: everything that one event brings goes in one call. */
+  soon?: (begin: () => void) => void;
 }
 
 const DEFAULT_MAX_ITEMS = 1000;
@@ -43,6 +45,7 @@ export class Batcher<T, R> {
       maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
       concurrency: options.concurrency ?? 1,
       besideBytes: options.besideBytes ?? 0,
+      soon: options.soon ?? queueMicrotask,
     };
   }
 
@@ -59,11 +62,10 @@ export class Batcher<T, R> {
     });
   }
 
-  // A microtask later, so that everything one event brings goes in one call.
   #schedule(): void {
     if (this.#scheduled || !this.#mayBegin()) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
+    this.#options.soon(() => {
       this.#scheduled = false;
       if (this.#waiting.length > 0) void this.#run(this.#take());
     });

@@ -21,6 +21,8 @@ export interface Sender {
 export interface Sending {
   sender: Sender;
   messages: readonly Outgoing[];
+  /** Whether the sender's rate is limited. Default true. */
+  limited?: boolean;
 }
 
 /** SUCCESS, or RECEIVER_OFFLINE: it is in the log, as `seq`. Any other status: it is not, and `detail` says why. */
@@ -62,6 +64,9 @@ interface Standing {
 /** Groups of messages in one append, and their bytes: as long as it takes, everyone waits. */
 const APPEND_LIMIT = { maxItems: 2000, maxBytes: 512 * 1024, concurrency: 2, besideBytes: 64 * 1024 };
 
+/** Of what is sent in one turn of the event loop, by whomever, as much goes on as one group. */
+const TURN_LIMIT = { maxBytes: APPEND_LIMIT.maxBytes, concurrency: Number.POSITIVE_INFINITY };
+
 /** What stands around the content of a message. */
 const ENTRY_BYTES = 64;
 
@@ -72,23 +77,28 @@ export class Accept {
   // Two under way at a time, if they are large: while the store has one, the next is made ready. Messages of one sender
   // are never in both, since it waits for its receipts.
   readonly #appends: Batcher<Entry[], Standing>;
+  // Many requests at a time cost half as much together as each alone, which is mostly promises.
+  readonly #turn: Batcher<Sending, Receipt[]>;
 
   constructor(parts: AcceptParts) {
     this.#parts = parts;
-    this.#appends = new Batcher((groups) => this.#append(groups), bytesOf, APPEND_LIMIT);
+    const sizeOfEntries = (entries: Entry[]) =>
+      entries.reduce((sum, { message }) => sum + bytesOf(message), 0);
+    this.#appends = new Batcher((groups) => this.#append(groups), sizeOfEntries, APPEND_LIMIT);
+    const sizeOfSending = ({ messages }: Sending) => messages.reduce((sum, one) => sum + bytesOf(one), 0);
+    this.#turn = new Batcher((sendings) => this.sendAll(sendings), sizeOfSending, TURN_LIMIT);
   }
 
   /**
    * Accepts messages in their order, one receipt for each. Once one is refused in a way that may pass, those after
    * it are refused likewise: a sender who repeats what was refused keeps its order.
-   * @param limited whether the sender's rate is limited
    */
-  async send(sender: Sender, messages: readonly Outgoing[], limited = true): Promise<Receipt[]> {
-    return (await this.sendAll([{ sender, messages }], limited))[0]!;
+  send(sending: Sending): Promise<Receipt[]> {
+    return this.#turn.add(sending);
   }
 
   /** The same for what several send, in one step: a refusal concerns what came with it. */
-  async sendAll(sendings: readonly Sending[], limited = true): Promise<Receipt[][]> {
+  async sendAll(sendings: readonly Sending[]): Promise<Receipt[][]> {
     const receivers = sendings.map(({ sender, messages }) =>
       messages.map((message) => receiverOf(sender, message)),
     );
@@ -96,9 +106,7 @@ export class Accept {
       receivers.flat().filter((receiver) => typeof receiver === "number"),
     );
     const entries: Entry[] = [];
-    const refusals = sendings.map((sending, k) =>
-      this.#admit(sending, receivers[k]!, known, limited, entries),
-    );
+    const refusals = sendings.map((sending, k) => this.#admit(sending, receivers[k]!, known, entries));
     const accepted = await this.#accepted(entries);
     let next = 0;
     return sendings.map(({ messages }, k) =>
@@ -108,10 +116,9 @@ export class Accept {
 
   /** Adds to `entries` what is to be accepted, and answers for each message why it is not, or null. */
   #admit(
-    { sender, messages }: Sending,
+    { sender, messages, limited = true }: Sending,
     receivers: readonly (number | null | CimError)[],
     known: ReadonlySet<number>,
-    limited: boolean,
     entries: Entry[],
   ): (CimError | null)[] {
     let stop: CimError | null = null;
@@ -160,11 +167,9 @@ export class Accept {
   }
 }
 
-/** About how many bytes they take. */
-function bytesOf(entries: Entry[]): number {
-  let bytes = 0;
-  for (const { message } of entries) bytes += message.content.value.length + ENTRY_BYTES;
-  return bytes;
+/** About how many bytes a message takes. */
+function bytesOf({ content }: Outgoing): number {
+  return content.value.length + ENTRY_BYTES;
 }
 
 function draftOf({ sender, message }: Entry, at: number): Draft {

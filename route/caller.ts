@@ -68,12 +68,14 @@ export class Callers {
   }
 
   /** The user as a sender, if the caller may act for it. @throws as mayActFor, ACCOUNT_MISMATCH for no account */
-  async sender(caller: Caller, userId: number): Promise<Sender> {
-    if (caller.kind === "user") {
-      refuseOthers(caller.session, userId);
-      const { userName, sessionId } = caller.session;
-      return { userId, userName, sessionId };
-    }
+  sender(caller: Caller, userId: number): Sender | Promise<Sender> {
+    if (caller.kind !== "user") return this.#accountAsSender(caller, userId);
+    refuseOthers(caller.session, userId);
+    const { userName, sessionId } = caller.session;
+    return { userId, userName, sessionId };
+  }
+
+  async #accountAsSender(caller: Caller, userId: number): Promise<Sender> {
     await this.mayActFor(caller, userId);
     const known = await this.#find(userId);
     if (!known) throw new CimError("ACCOUNT_MISMATCH", `there is no account ${userId}`);

@@ -135,7 +135,7 @@ export function calls(parts: CallsParts): Calls {
   ): Promise<Answer<Answers<"p2pRoute">>> {
     const messages = outgoing(given, conversation);
     const sender = await callers.sender(caller, given.userId);
-    const receipts = await accept.send(sender, messages, caller.kind !== "admin");
+    const receipts = await accept.send({ sender, messages, limited: caller.kind !== "admin" });
     const isNew = caller.kind !== "nobody" || !!given.messageId || !!given.data;
     return answer(receipts, conversation, isNew, !!given.batchMsg);
   }

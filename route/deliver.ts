@@ -49,7 +49,7 @@ export class Deliver {
   readonly #parts: DeliverParts;
   readonly #downlinks: Downlinks;
   // Messages this route is delivering, so that its own sweep leaves them alone.
-  readonly #underWay = new Set<readonly Outbound[]>();
+  readonly #underWay = new Map<readonly Outbound[], Promise<unknown>>();
   readonly #unmark: Batcher<readonly Outbound[], undefined>;
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #sight = new Sight();
@@ -78,19 +78,20 @@ export class Deliver {
    * receiver is online; it does not wait for the servers.
    */
   async push(messages: readonly Outbound[]): Promise<boolean[]> {
-    this.#underWay.add(messages);
     const found = Promise.all([
       this.#parts.connected([...this.#addressing.partiesOf(messages)]),
       this.#pushed,
     ]);
     this.#pushed = found.catch(() => undefined);
+    this.#underWay.set(messages, this.#pushed);
     try {
       const [connected] = await found;
       const { parcels, written, online } = this.#addressing.sort(messages, connected);
       // Nobody waits for this: a mark that cannot be taken off now comes back with the sweep.
-      void this.#dispatch(messages, parcels, written)
+      const dispatched = this.#dispatch(messages, parcels, written)
         .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"))
         .finally(() => this.#underWay.delete(messages));
+      this.#underWay.set(messages, dispatched);
       return online;
     } catch (error) {
       this.#underWay.delete(messages);
@@ -131,7 +132,7 @@ export class Deliver {
       const before = (this.#parts.now ?? Date.now)() - TAKE_OVER_MS;
       const marked = await this.#parts.log.unpushed(before, SWEEP_LIMIT);
       if (marked.length === 0) return;
-      const underWay = new Set([...this.#underWay].flatMap((messages) => messages.map(nameOf)));
+      const underWay = new Set([...this.#underWay.keys()].flatMap((messages) => messages.map(nameOf)));
       const left = marked.filter((message) => !underWay.has(nameOf(message)));
       if (left.length === 0) return;
       this.#parts.logger.info({ messages: left.length }, "taking up messages that were not pushed");
@@ -143,10 +144,12 @@ export class Deliver {
     }
   }
 
-  stop(): void {
+  /** Resolves when nothing is on its way any more: it would be pushed again by another route. */
+  async stop(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#unwatch();
     this.#downlinks.stop();
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
 
   /** Sends the parcels and takes the marks off: of each message when the last of its servers took it or is gone. */

@@ -117,7 +117,7 @@ export function openRoute(options: RouteOptions): Route {
     fetch: (request, client) => Promise.resolve(app.fetch(request, { client })),
     async close() {
       retention.stop();
-      deliver.stop();
+      await deliver.stop();
       servers.close();
     },
   };

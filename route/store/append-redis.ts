@@ -4,6 +4,7 @@ import type { Marks } from "./marks-redis.ts";
 import { Packed } from "./record-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
 import {
+  ALL_SHARDS,
   headsKey,
   logKey,
   marksKey,
@@ -14,8 +15,8 @@ import {
   talksKey,
 } from "./redis-keys.ts";
 
-// KEYS: for each shard heads, marks, oldest and retries, then the log of each of its lots. ARGV: whether new conversations
-// may begin ("1"), and all records in that order, packed (record-redis.ts).
+// ARGV: the keys, for each shard heads, marks, oldest and retries, then the log of each of its lots; whether new
+// conversations may begin ("1"); and all records in that order, packed (record-redis.ts).
 // Answers the head of each lot before it; for each retry its lot, which of its records it is, its seq, and when it was
 // accepted; and the lots of conversations that are new and may not begin: nothing was done for these.
 // As many commands for a lot of any size: they, and what Lua does around them, are what an append costs. Numbers go to
@@ -23,7 +24,7 @@ import {
 const APPEND = script(`
 local call, format, sub = redis.call, string.format, string.sub
 local heads, retries, new = {}, {}, {}
-local packed, at, key = ARGV[2], 1, 1
+local key, mayBegin, packed, at = string.gmatch(ARGV[1], '%S+'), ARGV[2] == '1', ARGV[3], 1
 
 local function number()
   local value, after = struct.unpack('>I4', packed, at)
@@ -37,12 +38,10 @@ local function retry(log, head, known, j, added)
   for _, number in ipairs({ #heads + 1, j, old, (struct.unpack('>d', record)) }) do retries[#retries + 1] = number end
 end
 
-while key <= #KEYS do
-  local headsKey, marksKey, oldestKey, retriesKey = unpack(KEYS, key, key + 3)
-  key = key + 4
+for headsKey in key do
+  local marksKey, oldestKey, retriesKey = key(), key(), key()
   for _ = 1, number() do
-    local log = KEYS[key]
-    key = key + 1
+    local log = key()
     local name = sub(log, string.find(log, '}:', 1, true) + 2)
     local records, fields = {}, {}
     for j = 1, number() do
@@ -53,7 +52,7 @@ while key <= #KEYS do
     end
     local seq = call('HINCRBY', headsKey, name, format('%d', #records))
     local head, added = seq - #records, records
-    if head == 0 and ARGV[1] == '0' then
+    if head == 0 and not mayBegin then
       call('HDEL', headsKey, name)
       new[#new + 1] = #heads + 1
       added = {}
@@ -80,7 +79,7 @@ while key <= #KEYS do
       end
       if #added > 0 then call('HSET', retriesKey, unpack(places)) end
     end
-    if #added < #records and not (head == 0 and ARGV[1] == '0') then
+    if #added < #records and (head > 0 or mayBegin) then
       call('HINCRBY', headsKey, name, format('%d', #added - #records))
     end
     if #added > 0 then
@@ -93,6 +92,11 @@ while key <= #KEYS do
 end
 return { heads, retries, new }
 `);
+
+/** Of each shard. */
+const KEYS = ALL_SHARDS.map((shard) =>
+  [headsKey(shard), marksKey(shard), oldestKey(shard), retriesKey(shard)].join(" "),
+);
 
 const ANNOUNCE = script("for i, name in ipairs(ARGV) do redis.call('ZADD', KEYS[i], 0, name) end");
 
@@ -137,7 +141,7 @@ export function appendRedis(
     const sent: Lot[] = [];
     const packed = new Packed(drafts);
     for (const [shard, its] of Map.groupBy(lots, ({ name }) => shardOf(name))) {
-      keys.push(headsKey(shard), marksKey(shard), oldestKey(shard), retriesKey(shard));
+      keys.push(KEYS[shard]!);
       packed.number(its.length);
       for (const lot of its) {
         keys.push(logKey(lot.name, shard));
@@ -147,7 +151,7 @@ export function appendRedis(
       }
     }
     const args = [mayBegin ? 1 : 0, packed.bytes];
-    const [heads, retries, unknown] = await client.script<Answer>(APPEND, keys, args);
+    const [heads, retries, unknown] = await client.scriptOfMany<Answer>(APPEND, keys, args);
     for (let i = 0; i < retries.length; i += RETRY_NUMBERS) {
       const [lot, record, seq, at] = retries.slice(i, i + RETRY_NUMBERS) as [number, number, number, number];
       appended[sent[lot - 1]!.drafts[record - 1]!] = { seq, at, retry: true };

@@ -23,9 +23,14 @@ end
 return answer
 `);
 
+// ARGV: the keys, and the member of each in another text, one a line.
 const UNMARK = script(`
-for i, member in ipairs(ARGV) do redis.call('ZREM', KEYS[i], member) end
+local member = string.gmatch(ARGV[2], '%C+')
+for key in string.gmatch(ARGV[1], '%S+') do redis.call('ZREM', key, member()) end
 `);
+
+/** How long marks that may come off wait for others: each call that writes makes Redis wait for the disk. */
+const GATHER_MS = 20;
 
 /** A run under way that is forgotten comes back with the sweep; so many that it says something else is wrong. */
 const MAX_RUNS = 100_000;
@@ -36,8 +41,8 @@ interface Run {
   last: number;
   /** All of it before this was pushed. */
   next: number;
-  /** Those of the rest that were pushed. */
-  pushed: Set<number>;
+  /** Those of the rest that were pushed; null for none, as mostly. */
+  pushed: Set<number> | null;
 }
 
 export class Marks {
@@ -52,7 +57,7 @@ export class Marks {
 
   /** These were appended, and with them their mark. */
   add(conversation: string, first: number, last: number): void {
-    this.#know({ conversation, first, last, next: first, pushed: new Set() });
+    this.#know({ conversation, first, last, next: first, pushed: null });
   }
 
   /** Messages accepted before `at` that are marked, in seq order within each conversation, at most `limit`. */
@@ -73,17 +78,17 @@ export class Marks {
       if (!run) continue;
       if (push(run, seq)) done.push(run);
     }
+    if (done.length === 0) return;
+    // Who calls gathers meanwhile what the next call takes off.
+    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     await this.#unmark(done);
   }
 
   async #unmark(runs: readonly Run[]): Promise<void> {
     await Promise.all(
       this.#client.together(runs, shardOfRun).map(async (its) => {
-        await this.#client.script(
-          UNMARK,
-          its.map((run) => marksKey(shardOfRun(run))),
-          its.map(memberOf),
-        );
+        const keys = its.map((run) => marksKey(shardOfRun(run)));
+        await this.#client.scriptOfMany(UNMARK, keys, [its.map(memberOf).join("\n")]);
         for (const run of its) this.#forget(run);
       }),
     );
@@ -101,7 +106,7 @@ export class Marks {
       const [kept, records] = answer[i]!;
       return records.flatMap((record, j): Stored[] => {
         const seq = kept + j;
-        return seq < next || pushed.has(seq) || acceptedAt(record) >= at
+        return seq < next || pushed?.has(seq) || acceptedAt(record) >= at
           ? []
           : [{ conversation, seq, bytes: messageOf(record, seq) }];
       });
@@ -161,11 +166,13 @@ function shardOfRun({ conversation }: Run): number {
 /** One of the run was pushed, mostly the next; answers whether that was the last one. */
 function push(run: Run, seq: number): boolean {
   if (seq !== run.next) {
-    if (seq > run.next) run.pushed.add(seq);
+    if (seq < run.next) return false;
+    run.pushed ??= new Set();
+    run.pushed.add(seq);
     return false;
   }
   run.next++;
-  while (run.pushed.delete(run.next)) run.next++;
+  while (run.pushed?.delete(run.next)) run.next++;
   return run.next > run.last;
 }
 
@@ -176,7 +183,7 @@ function memberOf({ conversation, first, last }: Run): string {
 
 function runOf(member: string): Run {
   const [conversation, first, last] = member.split(" ") as [string, string, string];
-  return { conversation, first: Number(first), last: Number(last), next: Number(first), pushed: new Set() };
+  return { conversation, first: Number(first), last: Number(last), next: Number(first), pushed: null };
 }
 
 function padded(seq: number): string {

@@ -140,6 +140,18 @@ export class RedisClient {
     });
   }
 
+  /**
+   * The same for a script that reads its keys, one by one, from a text: `string.gmatch(ARGV[1], '%S+')`. The 345 keys of
+   * an append of 69 messages, each an argument of its own, take the client library 200 µs more, and Redis 90. A Cluster
+   * goes by the first; that all of them share its slot is up to the caller.
+   * @param keys without spaces; one may stand for several, joined by them
+   */
+  scriptOfMany<T>(script: Script, keys: readonly string[], args: readonly Argument[] = []): Promise<T> {
+    const all = keys.join(" ");
+    const [first] = all.split(" ", 1);
+    return this.script<T>(script, [first!], [all, ...args]);
+  }
+
   /** Items that one script may handle: in a Cluster those of one shard, elsewhere all of them. In the order they came. */
   together<T>(items: readonly T[], shardOf: (item: T) => number): T[][] {
     if (items.length === 0) return [];
@@ -175,9 +187,10 @@ export class RedisClient {
 function open({ kind, nodes, master, username, password, db, tls }: RedisAddress): Redis {
   const options: RedisOptions = { ...OPTIONS, username, password, ...(tls && { tls: {} }) };
   const shared = { lazyConnect: true, enableOfflineQueue: false, enableAutoPipelining: true };
-  // A pipeline of ioredis waits until the one before it is answered: Redis and the route would work in turns. A Cluster's
-  // nodes need it nevertheless: while a connection to one is being made, it refuses what comes outside of the first.
-  const alone = { ...shared, autoPipeliningIgnoredCommands: ["eval", "evalsha"] };
+  // A pipeline of ioredis waits for the next turn, and until the one before it is answered: Redis and the route would work
+  // in turns. What each message needs goes alone, then, and is gathered by us. A Cluster's nodes need it nevertheless:
+  // while a connection to one is being made, it refuses what comes outside of the first.
+  const alone = { ...shared, autoPipeliningIgnoredCommands: ["eval", "evalsha", "mget"] };
   const retryStrategy = (attempt: number) => Math.min(attempt * 50, MAX_RECONNECT_MS);
   if (kind === "cluster") {
     const cluster = new Cluster(nodes, {

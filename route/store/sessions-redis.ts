@@ -17,9 +17,12 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
 return 'done'
 `);
 
+// The sessions of all of these users, whose ids are in them.
 const OF_USERS = script(`
 local answer = {}
-for i, key in ipairs(KEYS) do answer[i] = redis.call('HVALS', key) end
+for key in string.gmatch(ARGV[1], '%S+') do
+  for _, session in ipairs(redis.call('HVALS', key)) do answer[#answer + 1] = session end
+end
 return answer
 `);
 
@@ -49,17 +52,21 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
         .together(userIds, (userId) => userId % SHARDS)
         .map(async (its) => {
           // Joined in Redis and decoded as one text, they would cost it more than is saved here.
-          const users = await client.script<Buffer[][]>(OF_USERS, its.map(sessionsKey), []);
-          for (const [i, rows] of users.entries()) {
-            if (rows.length > 0) found.set(its[i]!, rows.map(toSession));
+          for (const row of await client.scriptOfMany<Buffer[]>(OF_USERS, its.map(sessionsKey))) {
+            const session = toSession(row);
+            const others = found.get(session.userId);
+            if (others) others.push(session);
+            else found.set(session.userId, [session]);
           }
         }),
     );
     return found;
   }
 
-  // Every request with a token asks: those that come while one is answered ask together.
-  const revocations = new Batcher<Pick<Session, "userId" | "sessionId">, boolean>(async (sessions) => {
+  // Every request with a token asks. Each is an event of its own: those of one turn of the event loop ask together, or the
+  // first would go ahead alone, and have an append of its own for which all others wait.
+  const soon = (begin: () => void) => void setImmediate(begin);
+  const askRevoked = async (sessions: Pick<Session, "userId" | "sessionId">[]) => {
     const keys = sessions.flatMap(({ userId, sessionId }) => [revokedKey(sessionId), signOutKey(userId)]);
     const found = Array<string | null>(keys.length);
     await Promise.all(
@@ -75,7 +82,8 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
       const [revoked, signOut] = [found[2 * i]!, found[2 * i + 1]!];
       return revoked !== null || (signOut !== null && isSignedOut(sessionId, toSignOut(signOut)));
     });
-  });
+  };
+  const revocations = new Batcher(askRevoked, undefined, { soon });
 
   return {
     ofUsers,

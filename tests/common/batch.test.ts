@@ -126,6 +126,20 @@ test("beside another a call begins only once it is large enough, and a small one
   expect(await Promise.all(all)).toEqual([10, 20, 30, 40]);
 });
 
+test("what several events of a turn bring goes in one call, where calls begin only after the turn", async () => {
+  const calls = new Calls();
+  const soon = (begin: () => void) => void setImmediate(begin);
+  const batcher = new Batcher(calls.call, undefined, { soon });
+  for (const item of [1, 2, 3]) {
+    void batcher.add(item);
+    // As after each event.
+    await Promise.resolve().then(() => undefined);
+  }
+  await tick();
+  expect(calls.made).toEqual([[1, 2, 3]]);
+  calls.answer();
+});
+
 /** Everything that is ready has run. */
 function tick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

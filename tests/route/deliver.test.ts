@@ -24,16 +24,19 @@ let network: Network;
 let deliver: Deliver;
 let accept: Accept;
 let now: number;
+/** Receivers that were asked about, by call. */
+let asked: number[][];
 
 beforeEach(async () => {
   store = await openSqlite(":memory:");
   network = new Network([one, two]);
   now = Date.now();
+  asked = [];
   start("reject");
 });
 
 afterEach(async () => {
-  deliver.stop();
+  await deliver.stop();
   await store.close();
 });
 
@@ -76,8 +79,8 @@ describe("a message", () => {
 
   test("that is sent again keeps its place, is not pushed twice, and is told whether the receiver is there", async () => {
     network.connect(2, one);
-    const first = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
-    const again = await accept.send(alice, [text(p2p(1, 2), "hello", "m-1")]);
+    const first = await accept.send({ sender: alice, messages: [text(p2p(1, 2), "hello", "m-1")] });
+    const again = await accept.send({ sender: alice, messages: [text(p2p(1, 2), "hello", "m-1")] });
     await network.idle();
     expect({ again, calls: network.calls.length }).toEqual({ again: first, calls: 1 });
   });
@@ -185,7 +188,10 @@ describe("what may not be said", () => {
   ];
   for (const [what, message, status] of cases) {
     test(`${what} is refused with its reason, and those around it are stored`, async () => {
-      const receipts = await accept.send(alice, [text(ALL, "before"), message, text(ALL, "after")]);
+      const receipts = await accept.send({
+        sender: alice,
+        messages: [text(ALL, "before"), message, text(ALL, "after")],
+      });
       expect(receipts.map((receipt) => receipt.status)).toEqual(["SUCCESS", status, "SUCCESS"] as never);
       expect(receipts[1]!.detail).not.toBe("");
     });
@@ -193,15 +199,50 @@ describe("what may not be said", () => {
 
   test("is refused together with all that follows when it may be said later, so that order holds", async () => {
     start("reject", 2);
-    const receipts = await accept.send(alice, [
-      text(ALL, "a"),
-      text(ALL, "b"),
-      text(ALL, "c"),
-      text(ALL, "d"),
-    ]);
+    const receipts = await accept.send({
+      sender: alice,
+      messages: [text(ALL, "a"), text(ALL, "b"), text(ALL, "c"), text(ALL, "d")],
+    });
     const statuses = receipts.map((receipt) => receipt.status);
     expect(statuses).toEqual(["SUCCESS", "SUCCESS", "RATE_LIMITED", "RATE_LIMITED"]);
   });
+});
+
+describe("what many send in one turn", () => {
+  test("is accepted in one step, and a refusal concerns only what came with it", async () => {
+    const receipts = await Promise.all([2, 999, 3].map((receiver) => say(p2p(1, receiver), "hello")));
+    expect({ asked, receipts: receipts.map((its) => its.map(({ status, seq }) => [status, seq])) }).toEqual({
+      asked: [[2, 999, 3]],
+      receipts: [[["RECEIVER_OFFLINE", 1]], [["INVALID", 0]], [["RECEIVER_OFFLINE", 1]]],
+    });
+  });
+
+  test("counts against the rate of those whose rate is limited alone", async () => {
+    start("reject", 1);
+    const [first, backend, second] = [text(ALL, "a"), text(ALL, "b"), text(ALL, "c")];
+    const receipts = await Promise.all([
+      accept.send({ sender: alice, messages: [first] }),
+      accept.send({ sender: alice, messages: [backend], limited: false }),
+      accept.send({ sender: alice, messages: [second] }),
+    ]);
+    const statuses = receipts.flat().map((receipt) => receipt.status);
+    expect(statuses).toEqual(["SUCCESS", "SUCCESS", "RATE_LIMITED"]);
+  });
+});
+
+test("a stop waits for what is on its way, so that no other route pushes it again", async () => {
+  network.connect(2, one);
+  const release = network.hold();
+  await say(p2p(1, 2), "hello");
+  let stopped = false;
+  const stopping = deliver.stop().then(() => {
+    stopped = true;
+  });
+  await new Promise(setImmediate);
+  const before = [stopped, (await store.log.unpushed(Infinity, 10)).length];
+  release();
+  await stopping;
+  expect([before, await store.log.unpushed(Infinity, 10)]).toEqual([[false, 1], []]);
 });
 
 test("under multi a message reaches the sender's other devices, and not the session it came from", async () => {
@@ -215,7 +256,7 @@ test("under multi a message reaches the sender's other devices, and not the sess
 });
 
 function start(policy: "reject" | "multi", perSecond = 1000): void {
-  deliver?.stop();
+  void deliver?.stop();
   const parts = {
     log: store.log,
     servers: network,
@@ -226,12 +267,15 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
     now: () => now,
   };
   deliver = new Deliver(parts);
-  const known = async (userIds: readonly number[]) => new Set(userIds.filter((userId) => userId !== 999));
+  const known = async (userIds: readonly number[]) => {
+    asked.push([...userIds]);
+    return new Set(userIds.filter((userId) => userId !== 999));
+  };
   accept = new Accept({ log: store.log, deliver, known, rates: new RateLimit(perSecond), now: () => now });
 }
 
 function say(conversation: string, content: string) {
-  return accept.send(alice, [text(conversation, content)]);
+  return accept.send({ sender: alice, messages: [text(conversation, content)] });
 }
 
 function text(conversation: string, value: string, messageId: string = crypto.randomUUID()): Outgoing {

@@ -165,6 +165,18 @@ describe.skipIf(redisMissing !== null)(
       expect([await store.throttle.take("a", 3, 60_000), await redis.ask("LLEN", key!)]).toEqual([0, 3]);
     });
 
+    test("whether sessions were revoked is asked once for all requests of a turn", async () => {
+      await store.sessions.revoke("two", Date.now() + 60_000);
+      await redis.ask("CONFIG", "RESETSTAT");
+      const answers = ["one", "two", "three"].map(async (sessionId, request) => {
+        // Each request is an event of its own.
+        for (let i = 0; i < 10 * request; i++) await Promise.resolve();
+        return store.sessions.isRevoked({ userId: request, sessionId });
+      });
+      expect(await Promise.all(answers)).toEqual([false, true, false]);
+      expect(await redis.ask("INFO", "commandstats")).toContain("cmdstat_mget:calls=1,");
+    });
+
     test("no name or text a user chooses becomes part of a key", async () => {
       const evil = "evil{u1}\n*";
       const { account } = await store.accounts.register(evil, evil);

@@ -8,9 +8,11 @@ const MAX_BYTES_A_UNIT = 3;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A row that does not read as what was written: the file is damaged. */
+/** A row that does not read as what was written: the file is damaged, as where SQLite itself finds it so. */
 export class DamagedRow extends Error {
   override name = "DamagedRow";
+  readonly errno = 11;
+  readonly code = "SQLITE_CORRUPT";
 }
 
 /** The most bytes that all of an entry but the message itself takes. */
@@ -107,6 +109,6 @@ export class EntryReader {
   }
 
   #damaged(): DamagedRow {
-    return new DamagedRow(`${this.end} bytes of messages in a row of ${this.row.length}`);
+    return new DamagedRow(`a row of messages ends after ${this.row.length} bytes, amid a message`);
   }
 }

@@ -30,7 +30,7 @@ export class JournalRow {
   }
 
   /** All that was added, without the room that is left. */
-  take(): Uint8Array {
-    return this.#bytes.slice(0, this.end);
+  take(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.end));
   }
 }

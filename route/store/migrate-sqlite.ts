@@ -59,7 +59,7 @@ function toRuns(file: Pick<SqliteFile, "prepare">): void {
   runs.begin();
   for (const message of messages.iterate()) {
     const { conversation, seq, senderId, messageId, at, bytes } = message;
-    const entry = new Uint8Array(maxEntryHead(messageId) + bytes.length);
+    const entry = Buffer.alloc(maxEntryHead(messageId) + bytes.length);
     const content = writeEntryHead(entry, 0, message, seq, bytes.length);
     entry.set(bytes, content);
     runs.add(conversation, seq, at, entry, 0, content + bytes.length);

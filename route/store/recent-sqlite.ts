@@ -12,7 +12,7 @@ import type { SqliteFile } from "./sqlite-file.ts";
 /** A row of the journal. */
 export class RecentRow {
   id = 0;
-  bytes: Uint8Array = new Uint8Array();
+  bytes: Buffer = Buffer.alloc(0);
   readonly messages: Recent[] = [];
   marked = 0;
 }
@@ -80,7 +80,7 @@ export class RecentMessages {
     const pushed = Math.max(0, ...rows.map((row) => row.pushed));
     for (const { id, entries } of rows) {
       const row = new RecentRow();
-      [row.id, row.bytes] = [id, entries];
+      [row.id, row.bytes] = [id, Buffer.from(entries)];
       for (const reader = new EntryReader(entries); !reader.done; ) {
         const place = placeOf(reader.number());
         reader.next();
@@ -187,7 +187,9 @@ export class RecentMessages {
 
 /** The message as a reader gets it. */
 export function rowOf({ seq, row, content, end }: Recent): MessageRow {
-  return { seq, bytes: row.bytes.slice(content, end) };
+  const bytes = new Uint8Array(end - content);
+  row.bytes.copy(bytes, 0, content, end);
+  return { seq, bytes };
 }
 
 function prepare(file: SqliteFile) {

@@ -107,7 +107,7 @@ export class RunWriter {
   }
 
   /** The message whose entry stands in `row` from `from` to `end`; after those of its conversation that precede it. */
-  add(conversation: number, seq: number, at: number, row: Uint8Array, from: number, end: number): void {
+  add(conversation: number, seq: number, at: number, row: Buffer, from: number, end: number): void {
     const length = this.#length + end - from;
     if (
       this.#count > 0 &&
@@ -120,8 +120,8 @@ export class RunWriter {
       this.#oldestOfRun = at;
       if (end - from > this.#entries.length) this.#entries = new Uint8Array(end - from);
     }
-    this.#entries.set(row.subarray(from, end), this.#length);
-    this.#length += end - from;
+    // A fifth of what a view costs.
+    this.#length += row.copy(this.#entries, this.#length, from, end);
     this.#count++;
     this.#last = seq;
     this.#oldestOfRun = Math.min(this.#oldestOfRun, at);

@@ -1,7 +1,7 @@
 import { JournalRow } from "./journal-sqlite.ts";
 import type { Appended, Draft } from "./log.ts";
 import type { Place, Places } from "./places-sqlite.ts";
-import { type Recent, type RecentMessages, RecentRow } from "./recent-sqlite.ts";
+import { Recent, type RecentMessages, RecentRow } from "./recent-sqlite.ts";
 import { RecentRetries, type SettledRetries } from "./retries-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
@@ -36,9 +36,7 @@ export function prepareAppend(
         if (first) return { seq: first.seq, at: first.at, retry: true };
         const seq = ++its.head;
         journal.add(place.id, seq, draft);
-        const { from, content, end } = journal;
-        // biome-ignore format: in one line, like where it is read
-        const message: Recent = { place, seq, senderId, messageId, at, retry, other: undefined, row, from, content, end, marked: true };
+        const message = new Recent(place, seq, retry, draft, row, journal, true);
         fresh.add(message);
         row.messages.push(message);
         return { seq, at, retry: false };

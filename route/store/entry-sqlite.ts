@@ -88,6 +88,12 @@ export class EntryReader {
     return true;
   }
 
+  /** Goes on to the entry of this seq; false when it is not among those that follow. @throws DamagedRow */
+  find(seq: number): boolean {
+    while (this.next()) if (this.seq === seq) return true;
+    return false;
+  }
+
   /** A number that stands before the next entry. @throws DamagedRow */
   number(): number {
     let value = 0;

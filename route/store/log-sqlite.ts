@@ -1,4 +1,5 @@
 import { prepareAppend } from "./append-sqlite.ts";
+import type { EntryReader } from "./entry-sqlite.ts";
 import type { Log, PageLimit, Stored } from "./log.ts";
 import { Marks } from "./marks-sqlite.ts";
 import { type Place, Places } from "./places-sqlite.ts";
@@ -39,9 +40,13 @@ export function sqliteLog(file: SqliteFile): SqliteLog {
 
   /** Of those that have settled, in seq order within each conversation. */
   function* marked(at: number, limit: number): Iterable<Stored> {
+    let place = NOWHERE;
+    let reader: EntryReader | null = null;
     for (const { conversation, seq } of marks.before(at, limit)) {
-      const bytes = runs.find(conversation, seq)!.bytes();
-      yield { conversation: places.byId(conversation).name, seq, bytes };
+      if (conversation !== place.id) [place, reader] = [places.byId(conversation), null];
+      // Mostly in the run of the one before.
+      if (!reader?.find(seq)) reader = runs.find(conversation, seq)!;
+      yield { conversation: place.name, seq, bytes: reader.bytes() };
     }
   }
 

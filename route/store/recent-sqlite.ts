@@ -18,21 +18,37 @@ export class RecentRow {
 }
 
 /** A message: its entry stands in the row from `from` to `end`, and the message itself from `content` on. */
-export interface Recent {
-  readonly place: Place;
-  readonly seq: number;
+export class Recent {
   readonly senderId: number;
   readonly messageId: string;
   readonly at: number;
-  /** The hash of what it has in common with its retries, and another message of the same hash. */
-  readonly retry: number;
-  other: Recent | undefined;
-  readonly row: RecentRow;
   readonly from: number;
   readonly content: number;
   readonly end: number;
-  /** To be pushed. */
-  marked: boolean;
+  /** Another message of the same `retry`. */
+  other: Recent | undefined;
+
+  /**
+   * @param retry the hash of what it has in common with its retries
+   * @param marked to be pushed
+   */
+  constructor(
+    readonly place: Place,
+    readonly seq: number,
+    readonly retry: number,
+    attempt: { senderId: number; messageId: string; at: number },
+    readonly row: RecentRow,
+    entry: { from: number; content: number; end: number },
+    public marked: boolean,
+  ) {
+    this.senderId = attempt.senderId;
+    this.messageId = attempt.messageId;
+    this.at = attempt.at;
+    this.from = entry.from;
+    this.content = entry.content;
+    this.end = entry.end;
+    this.other = undefined;
+  }
 }
 
 export class RecentMessages {
@@ -85,23 +101,8 @@ export class RecentMessages {
         const place = placeOf(reader.number());
         reader.next();
         if (reader.seq <= place.settled) continue;
-        const { seq, senderId, messageId, at, from, content, end } = reader;
-        const retry = hash.of(place.id, senderId, messageId);
-        const marked = id > pushed;
-        row.messages.push({
-          place,
-          seq,
-          senderId,
-          messageId,
-          at,
-          retry,
-          other: undefined,
-          row,
-          from,
-          content,
-          end,
-          marked,
-        });
+        const retry = hash.of(place.id, reader.senderId, reader.messageId);
+        row.messages.push(new Recent(place, reader.seq, retry, reader, row, reader, id > pushed));
       }
       this.keep(row);
     }

@@ -43,8 +43,7 @@ export class Runs {
     const run = this.#statements.holding.get(conversation, seq);
     if (run === null) return null;
     const reader = new EntryReader(run.entries);
-    while (reader.next()) if (reader.seq === seq) return reader;
-    return null;
+    return reader.find(seq) ? reader : null;
   }
 }
 

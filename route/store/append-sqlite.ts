@@ -2,7 +2,7 @@ import { JournalRow } from "./journal-sqlite.ts";
 import type { Appended, Draft } from "./log.ts";
 import type { Place, Places } from "./places-sqlite.ts";
 import { Recent, type RecentMessages, RecentRow } from "./recent-sqlite.ts";
-import { RecentRetries, type SettledRetries } from "./retries-sqlite.ts";
+import { RecentRetries, SettledLook, type SettledRetries } from "./retries-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
 /** Accepts a batch of messages, in one transaction. */
@@ -19,20 +19,27 @@ export function prepareAppend(
     const fresh = new RecentRetries();
     const row = new RecentRow();
     const journal = new JournalRow(drafts);
+    const look = new SettledLook(settled);
     // Nothing is changed but the file before the transaction stands.
     const appended = file.writeNow(() => {
-      const appended = drafts.map((draft): Appended => {
-        const { conversation, senderId, messageId, at } = draft;
-        const its = touched.getOrInsertComputed(conversation, () => {
+      const retries = drafts.map(({ conversation, senderId, messageId }) => {
+        const { place } = touched.getOrInsertComputed(conversation, () => {
           const place = places.open(conversation);
           return { place, head: place.head };
         });
-        const { place } = its;
         const retry = settled.hash.of(place.id, senderId, messageId);
+        if (place.settled > 0) look.add(retry, place.id);
+        return retry;
+      });
+      const appended = drafts.map((draft, i): Appended => {
+        const { conversation, senderId, messageId, at } = draft;
+        const its = touched.get(conversation)!;
+        const { place } = its;
+        const retry = retries[i]!;
         const first =
           fresh.find(retry, place.id, senderId, messageId) ??
           recent.find(retry, place.id, senderId, messageId) ??
-          (place.settled > 0 ? settled.find(retry, place.id, senderId, messageId) : null);
+          (place.settled > 0 ? look.find(retry, place.id, senderId, messageId) : null);
         if (first) return { seq: first.seq, at: first.at, retry: true };
         const seq = ++its.head;
         journal.add(place.id, seq, draft);

@@ -31,7 +31,7 @@ interface Message {
 }
 
 /** Messages of which retention looks at the times at once, as of those that settle together. */
-const SLICE = 512;
+const SLICE = 1024;
 
 export function bringUpToDate(db: Database, version: 1 | 2): void {
   if (version === 1) db.run(FROM_VERSION_1);

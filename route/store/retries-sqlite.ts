@@ -4,7 +4,7 @@
  */
 import type { EntryReader } from "./entry-sqlite.ts";
 import type { Recent } from "./recent-sqlite.ts";
-import { RetryHash } from "./retry-hash-sqlite.ts";
+import { prefixOf, RetryHash } from "./retry-hash-sqlite.ts";
 import type { Runs } from "./runs-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
@@ -39,6 +39,7 @@ export class SettledRetries {
   readonly hash: RetryHash;
   readonly #runs: Runs;
   readonly #look;
+  readonly #between;
   readonly #insert;
   readonly #forget;
 
@@ -49,12 +50,20 @@ export class SettledRetries {
     this.#look = file.prepare<{ seq: number }, [number, number]>(
       "SELECT seq FROM retries WHERE conversation = ? AND hash = ?",
     );
+    this.#between = file.prepare<unknown, [number, number, number]>(
+      "SELECT 1 FROM retries WHERE conversation = ? AND hash BETWEEN ? AND ? LIMIT 1",
+    );
     this.#insert = file.prepare<unknown, [number, number, number]>(
       "INSERT INTO retries (conversation, hash, seq) VALUES (?, ?, ?)",
     );
     this.#forget = file.prepare<unknown, [number, number, number]>(
       "DELETE FROM retries WHERE conversation = ? AND hash = ? AND seq = ?",
     );
+  }
+
+  /** Whether there is one at all. */
+  between(conversation: number, low: number, high: number): boolean {
+    return this.#between.get(conversation, low, high) !== null;
   }
 
   /** Where the message stands, and when it was accepted. */
@@ -64,8 +73,6 @@ export class SettledRetries {
     senderId: number,
     messageId: string,
   ): { seq: number; at: number } | null {
-    // Nearly always there is none.
-    if (this.#look.get(conversation, hash) === null) return null;
     for (const { seq } of this.#look.all(conversation, hash)) {
       const entry = this.#runs.find(conversation, seq);
       if (entry && entry.senderId === senderId && entry.messageId === messageId) return { seq, at: entry.at };
@@ -79,6 +86,37 @@ export class SettledRetries {
 
   remove(conversation: number, { seq, senderId, messageId }: EntryReader): void {
     this.#forget.run(conversation, this.hash.of(conversation, senderId, messageId), seq);
+  }
+}
+
+/** Looks for the messages of a batch: of those whose ids were counted, one look mostly says that all are new. */
+export class SettledLook {
+  readonly #settled: SettledRetries;
+  readonly #ranges = new Map<
+    number,
+    { conversation: number; low: number; high: number; some: boolean | null }
+  >();
+
+  constructor(settled: SettledRetries) {
+    this.#settled = settled;
+  }
+
+  /** This one will be looked for. */
+  add(hash: number, conversation: number): void {
+    const range = this.#ranges.get(prefixOf(hash));
+    if (range === undefined)
+      this.#ranges.set(prefixOf(hash), { conversation, low: hash, high: hash, some: null });
+    else if (range.conversation === conversation) {
+      range.low = Math.min(range.low, hash);
+      range.high = Math.max(range.high, hash);
+    } else range.some = true;
+  }
+
+  /** As SettledRetries, for one that was added. */
+  find(hash: number, conversation: number, senderId: number, messageId: string) {
+    const range = this.#ranges.get(prefixOf(hash))!;
+    range.some ??= this.#settled.between(conversation, range.low, range.high);
+    return range.some ? this.#settled.find(hash, conversation, senderId, messageId) : null;
   }
 }
 

@@ -69,6 +69,11 @@ export class RetryHash {
   }
 }
 
+/** Of ids that differ only in their end, the same. */
+export function prefixOf(hash: number): number {
+  return Math.floor(hash / TAIL_UNIT ** TAIL);
+}
+
 function rotate(word: number, by: number): number {
   return (word << by) | (word >>> (32 - by));
 }

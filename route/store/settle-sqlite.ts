@@ -18,7 +18,7 @@ const MOST = 4;
 /** Without more to come, what is held settles after this. */
 const SETTLE_AFTER_MS = 1000;
 /** Messages settled before others have their turn. */
-const SLICE = 512;
+const SLICE = 1024;
 
 interface Tables {
   runs: RunWriter;

@@ -1,29 +1,43 @@
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Draft } from "../../../route/store/log.ts";
-import { RetryHash } from "../../../route/store/retry-hash-sqlite.ts";
+import { prefixOf, RetryHash } from "../../../route/store/retry-hash-sqlite.ts";
 import { openSqlite } from "../../../route/store/sqlite.ts";
 
-test("messages whose retries have the same hash are told apart, recent or settled, until they are forgotten", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "cim-sqlite-"));
+let directory: string;
+let store: Awaited<ReturnType<typeof openSqlite>>;
+let hash: RetryHash;
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "cim-sqlite-"));
   const file = join(directory, "cim.db");
   await (await openSqlite(file)).close();
   const db = new Database(file);
-  const { key } = db.query<{ key: Uint8Array }, []>("SELECT key FROM retry_key").get()!;
+  hash = new RetryHash(db.query<{ key: Uint8Array }, []>("SELECT key FROM retry_key").get()!.key);
   db.close();
-  // The conversation is the first of its file.
-  const [a, b, c] = ofOneHash(new RetryHash(key), 1, 2).map(
-    (messageId): Draft => ({ conversation: "all", senderId: 2, messageId, at: 10, bytes: new Uint8Array() }),
-  );
-  const at = (draft: Draft | undefined, at: number): Draft => ({ ...draft!, at });
+  store = await openSqlite(file);
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
 
-  const store = await openSqlite(file);
+const draft = (messageId: string | undefined, at: number, conversation = "all"): Draft => ({
+  conversation,
+  senderId: 2,
+  messageId: messageId!,
+  at,
+  bytes: new Uint8Array(),
+});
+
+test("messages whose retries have the same hash are told apart, recent or settled, until they are forgotten", async () => {
+  // The conversation is the first of its file.
+  const [a, b, c] = ofOneHash(1, 2);
   expect([
-    await store.log.append([at(a, 10), at(b, 20), at(a, 30)]),
-    await store.log.append([at(b, 30), at(a, 30)]),
+    await store.log.append([draft(a, 10), draft(b, 20), draft(a, 30)]),
+    await store.log.append([draft(b, 30), draft(a, 30)]),
   ]).toEqual([
     [
       { seq: 1, at: 10, retry: false },
@@ -36,12 +50,13 @@ test("messages whose retries have the same hash are told apart, recent or settle
     ],
   ]);
   store.log.settleNow();
-  expect(await store.log.append([at(c, 30), at(b, 30), at(a, 30)])).toEqual([
+  expect(await store.log.append([draft(c, 30), draft(b, 30), draft(a, 30)])).toEqual([
     { seq: 3, at: 30, retry: false },
     { seq: 2, at: 20, retry: true },
     { seq: 1, at: 10, retry: true },
   ]);
-  expect([await store.log.trim(15, 10), await store.log.append([at(b, 40), at(a, 40), at(c, 40)])]).toEqual([
+  const trimmed = await store.log.trim(15, 10);
+  expect([trimmed, await store.log.append([draft(b, 40), draft(a, 40), draft(c, 40)])]).toEqual([
     1,
     [
       { seq: 2, at: 20, retry: true },
@@ -49,12 +64,30 @@ test("messages whose retries have the same hash are told apart, recent or settle
       { seq: 3, at: 30, retry: true },
     ],
   ]);
-  await store.close();
-  rmSync(directory, { recursive: true });
 });
 
+test("a retry is found in a batch that begins with a new message of another conversation and the same prefix", async () => {
+  const [fresh, known] = ofOnePrefix();
+  await store.log.append([draft("other", 10, "all"), draft(known, 10, "p2p:1:2")]);
+  store.log.settleNow();
+  expect(await store.log.append([draft(fresh, 20, "all"), draft(known, 20, "p2p:1:2")])).toEqual([
+    { seq: 2, at: 20, retry: false },
+    { seq: 1, at: 10, retry: true },
+  ]);
+});
+
+/** Two messageIds, of the first and the second conversation. */
+function ofOnePrefix(): [string, string] {
+  const byPrefix = new Map<number, string>();
+  for (let i = 0; ; i++) {
+    byPrefix.set(prefixOf(hash.of(1, 2, `${i} first`)), `${i} first`);
+    const first = byPrefix.get(prefixOf(hash.of(2, 2, `${i} second`)));
+    if (first !== undefined) return [first, `${i} second`];
+  }
+}
+
 /** Three messageIds. */
-function ofOneHash(hash: RetryHash, conversation: number, senderId: number): string[] {
+function ofOneHash(conversation: number, senderId: number): string[] {
   const byHash = new Map<number, string[]>();
   for (let i = 0; ; i++) {
     const messageId = `${i} end`;

@@ -100,7 +100,8 @@ export class Settling {
     let slice: Part[] = [];
     let room = SLICE;
     for (const place of this.#recent.places()) {
-      for (let left = place.recent.length; left > 0; ) {
+      // After a yield fewer may be left than were: settleNow.
+      for (let left = place.recent.length; left > 0; left = Math.min(left, place.recent.length)) {
         const count = Math.min(room, left);
         slice.push({ place, count });
         left -= count;

@@ -23,9 +23,11 @@ export function prepareTrim(
       const slice = oldest.get(at);
       if (slice === null) break;
       const { first, last } = slice;
-      for (let run = next.get(first, last, at); run !== null && forgotten < limit; ) {
+      for (let id = first; id <= last && forgotten < limit; id++) {
+        const run = next.get(id, last, at);
+        if (run === null) break;
         forgotten += trimRun(run, at, limit - forgotten);
-        run = next.get(run.id + 1, last, at);
+        id = run.id;
       }
       const kept = left.get(first, last)!.oldest;
       if (kept === null) drop.run(last);

@@ -95,6 +95,21 @@ test("many messages settle by themselves while others come, without a hole, a do
   await store.close();
 });
 
+// What was left of a conversation used to be counted once: the rest of it "settled" again, beyond its last message.
+test("what settles little by little may settle at once meanwhile", async () => {
+  const store = await openSqlite(":memory:");
+  await store.log.append(drafts("all", ...numbers(1, 3000)));
+  // Makes all of it settle first.
+  const trimmed = store.log.trim(2, 10);
+  store.log.settleNow();
+  expect([await trimmed, await store.log.append(drafts("all", 3001)), await all(store)]).toEqual([
+    1,
+    [{ seq: 3001, at: 3001, retry: false }],
+    numbers(2, 3001),
+  ]);
+  await store.close();
+});
+
 test("retention after a clock stepped back takes what is older, wherever it stands, and new messages go on", async () => {
   const store = await openSqlite(join(directory, "cim.db"));
   await store.log.append(drafts("all", 30, 20, 10));

@@ -5,8 +5,8 @@
 import { EntryReader } from "./entry-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
-/** A run holds no more, but for a single message that is larger: two of them fit on a page. */
-const MAX_RUN_BYTES = 4000;
+/** A run holds no more, but for a single message that is larger. Four fit on a page: larger ones leave more of it empty. */
+const MAX_RUN_BYTES = 2000;
 /** Who looks for one message reads no more than this. */
 const MAX_RUN_MESSAGES = 64;
 

@@ -117,8 +117,8 @@ test("so is a file whose pages are whole, but not what stands in them", async ()
   db.run("UPDATE runs SET entries = substr(entries, 1, length(entries) - 1) WHERE id = 1");
   db.close();
   const store = await openSqlite(file);
-  // Three messages of 1,000 bytes are a run.
-  const text = `${file}: a row of messages ends after 3032 bytes, amid a message (SQLITE_CORRUPT)`;
+  // A message of 1,000 bytes is a run.
+  const text = `${file}: a row of messages ends after 1010 bytes, amid a message (SQLITE_CORRUPT)`;
   expect([
     await store.log.history("all", 3, EVERYTHING).catch((error) => error),
     store.trouble(),

@@ -54,16 +54,26 @@ export function decodeMessage(bytes: Uint8Array): Message {
 
 /** The encoded message with its place appended. */
 export function withSeq(message: Uint8Array, seq: number): Uint8Array {
-  const out = new Uint8Array(message.length + 1 + varintSize(seq));
-  out.set(message);
-  out[message.length] = SEQ_TAG;
-  writeVarint(out, message.length + 1, seq);
+  const out = new Uint8Array(message.length + seqFieldSize(seq));
+  writeWithSeq(out, 0, message, seq);
   return out;
+}
+
+/** Writes the same into something larger, and answers where it ends. */
+export function writeWithSeq(out: Uint8Array, at: number, message: Uint8Array, seq: number): number {
+  out.set(message, at);
+  out[at + message.length] = SEQ_TAG;
+  return writeVarint(out, at + message.length + 1, seq);
+}
+
+/** By how much its place makes a message longer. */
+export function seqFieldSize(seq: number): number {
+  return 1 + varintSize(seq);
 }
 
 /** What it was before, as a view. */
 export function withoutSeq(message: Uint8Array, seq: number): Uint8Array {
-  return message.subarray(0, message.length - 1 - varintSize(seq));
+  return message.subarray(0, message.length - seqFieldSize(seq));
 }
 
 /** The frame that carries an encoded message to a client of ours, length prefix included: the same for every receiver. */

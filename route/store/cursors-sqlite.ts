@@ -43,7 +43,7 @@ export function sqliteCursors(file: SqliteFile): Cursors {
     "SELECT seq FROM cursors WHERE user_id = ? AND slot = ? AND conversation = ?",
   );
   const kept = file.prepare<unknown, [number, number]>(
-    "SELECT 1 FROM messages WHERE conversation = ? AND seq > ? LIMIT 1",
+    "SELECT 1 FROM runs WHERE conversation = ? AND last > ? LIMIT 1",
   );
   // In the order of the index, by name. With ORDER BY, a join, or a bare parameter as limit SQLite compiles the statement anew at
   // each call: 40 µs instead of 2.
@@ -54,7 +54,7 @@ export function sqliteCursors(file: SqliteFile): Cursors {
            SELECT k.seq FROM cursors k WHERE k.user_id = ?1 AND k.slot = ?2 AND k.conversation = c.id), 0) AS cursor
          FROM conversations c INDEXED BY conversations_${member} WHERE c.${member} = ?1 AND c.name > ?3) AS u
        WHERE u.head > u.cursor AND (u.head > u.settled OR EXISTS (
-         SELECT 1 FROM messages m WHERE m.conversation = u.id AND m.seq > u.cursor))
+         SELECT 1 FROM runs r WHERE r.conversation = u.id AND r.last > u.cursor))
        LIMIT cast(?4 AS INTEGER)`,
     ),
   );
@@ -114,8 +114,8 @@ export function sqliteCursors(file: SqliteFile): Cursors {
 function prepareTrimCursors(file: SqliteFile): () => Promise<void> {
   type Row = SlotKey & { conversation: number; dead: number };
   const look = file.prepare<Row, [number, string, number, number]>(
-    `SELECT user_id AS userId, slot, conversation, NOT EXISTS (
-       SELECT 1 FROM messages m WHERE m.conversation = k.conversation AND m.seq <= k.seq) AND NOT EXISTS (
+    `SELECT user_id AS userId, slot, conversation, coalesce((
+       SELECT r.first FROM runs r WHERE r.conversation = k.conversation ORDER BY r.last LIMIT 1) > k.seq, 1) AND NOT EXISTS (
        SELECT 1 FROM conversations c WHERE c.id = k.conversation AND c.settled < k.seq) AS dead
      FROM cursors k WHERE (user_id, slot, conversation) > (?, ?, ?) ORDER BY user_id, slot, conversation LIMIT ?`,
   );

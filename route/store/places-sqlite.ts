@@ -2,7 +2,7 @@ import { parseConversation } from "../../proto/conversation.ts";
 import type { Recent } from "./recent-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
-/** A conversation: its row, its highest seq, and up to where its messages have settled in their table. */
+/** A conversation: its row, its highest seq, and up to where its messages have settled. */
 export interface Place {
   readonly id: number;
   readonly name: string;

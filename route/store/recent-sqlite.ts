@@ -1,106 +1,142 @@
 /**
- * The newest messages of the log, on their way to the table. In a table with indexes each conversation that a batch
- * touches costs a page or two; so a batch is first one row of a journal, and what came together is settled later, the
- * messages of each conversation side by side. Until then the memory answers for them, and after a crash the journal.
+ * The newest messages of the log, before they settle (settle-sqlite.ts): each batch is one row of the journal, and the
+ * memory answers for what is in it. After a crash the journal does.
  */
-import { setImmediate } from "node:timers/promises";
-import { CimError } from "../../proto/status.ts";
-import { decodeJournal, encodeJournal, type JournalEntry } from "./journal-sqlite.ts";
+import { EntryReader } from "./entry-sqlite.ts";
 import type { Place, Places } from "./places-sqlite.ts";
+import { RecentRetries } from "./retries-sqlite.ts";
+import type { RetryHash } from "./retry-hash-sqlite.ts";
+import type { MessageRow } from "./runs-sqlite.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
-export interface Recent extends JournalEntry {
-  readonly place: Place;
-  /** To be pushed. */
-  marked: boolean;
-  readonly row: Row;
-  readonly retry: string;
+/** A row of the journal. */
+export class RecentRow {
+  id = 0;
+  bytes: Buffer = Buffer.alloc(0);
+  readonly messages: Recent[] = [];
+  marked = 0;
 }
 
-interface Row {
-  id: number;
-  entries: Recent[];
-  marked: number;
-}
+/** A message: its entry stands in the row from `from` to `end`, and the message itself from `content` on. */
+export class Recent {
+  readonly senderId: number;
+  readonly messageId: string;
+  readonly at: number;
+  readonly from: number;
+  readonly content: number;
+  readonly end: number;
+  /** Another message of the same `retry`. */
+  other: Recent | undefined;
 
-/** What is held before it is settled; and at the most, before appending waits for that. */
-const SETTLE_MESSAGES = 16 * 1024;
-const SETTLE_BYTES = 8 * 1024 * 1024;
-const MOST = 4;
-/** Without more to come, what is held settles after this. */
-const SETTLE_AFTER_MS = 1000;
-/** Messages settled before others have their turn. */
-const SLICE = 512;
+  /**
+   * @param retry the hash of what it has in common with its retries
+   * @param marked to be pushed
+   */
+  constructor(
+    readonly place: Place,
+    readonly seq: number,
+    readonly retry: number,
+    attempt: { senderId: number; messageId: string; at: number },
+    readonly row: RecentRow,
+    entry: { from: number; content: number; end: number },
+    public marked: boolean,
+  ) {
+    this.senderId = attempt.senderId;
+    this.messageId = attempt.messageId;
+    this.at = attempt.at;
+    this.from = entry.from;
+    this.content = entry.content;
+    this.end = entry.end;
+    this.other = undefined;
+  }
+}
 
 export class RecentMessages {
   readonly #file: SqliteFile;
   readonly #statements: ReturnType<typeof prepare>;
-  readonly #byRetry = new Map<string, Recent>();
+  readonly #retries = new RecentRetries();
   readonly #places = new Set<Place>();
-  #rows: Row[] = [];
-  #messages = 0;
+  #rows: RecentRow[] = [];
+  #count = 0;
   #bytes = 0;
   /** The first row of which something is to be pushed, by its index; and the id of the one before it. */
   #firstMarked = 0;
   #pushed = 0;
-  /** Of the next message in the table: an id is not given again while a slice counts it in. */
-  #nextId: number;
-  #settling: Promise<void> | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(file: SqliteFile) {
     this.#file = file;
     this.#statements = prepare(file);
-    this.#nextId = (this.#statements.lastId.get()?.id ?? 0) + 1;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of them. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The newest row of the journal. */
+  get lastRow(): number {
+    return this.#rows.at(-1)?.id ?? 0;
+  }
+
+  /** The conversations they are of; neighbours in the tables lie on one page. */
+  places(): Place[] {
+    return [...this.#places].sort((a, b) => a.id - b.id);
   }
 
   /** Reads what a crash left in the journal. */
-  recover(places: Places): void {
+  recover(places: Places, hash: RetryHash): void {
     const known = new Map<number, Place>();
     const placeOf = (id: number) => known.getOrInsertComputed(id, () => places.byId(id));
     const rows = this.#statements.journal.all();
     const pushed = Math.max(0, ...rows.map((row) => row.pushed));
     for (const { id, entries } of rows) {
-      const row: Row = { id, entries: [], marked: 0 };
-      for (const entry of decodeJournal(entries)) {
-        const place = placeOf(entry.conversation);
-        if (entry.seq <= place.settled) continue;
-        this.#hold(retryKey(place.id, entry.senderId, entry.messageId), place, entry, row, id > pushed);
+      const row = new RecentRow();
+      [row.id, row.bytes] = [id, Buffer.from(entries)];
+      for (const reader = new EntryReader(entries); !reader.done; ) {
+        const place = placeOf(reader.number());
+        reader.next();
+        if (reader.seq <= place.settled) continue;
+        const retry = hash.of(place.id, reader.senderId, reader.messageId);
+        row.messages.push(new Recent(place, reader.seq, retry, reader, row, reader, id > pushed));
       }
-      this.#rows.push(row);
+      this.keep(row);
     }
-    if (rows.length > 0) this.#soon();
   }
 
-  /** The message of this `retryKey`, if it is here. */
-  find(retry: string): Recent | undefined {
-    return this.#byRetry.get(retry);
+  /** The message whose retry this is, if it is here. */
+  find(retry: number, conversation: number, senderId: number, messageId: string): Recent | undefined {
+    return this.#retries.find(retry, conversation, senderId, messageId);
   }
 
-  /** Within the transaction that accepts them: writes the messages as one row, and answers its id. */
-  write(entries: readonly JournalEntry[]): number {
-    return Number(this.#statements.write.run(this.#pushed, encodeJournal(entries)).lastInsertRowid);
+  /** Within the transaction that accepts them: writes the row, and answers its id. */
+  write(bytes: Uint8Array): number {
+    return Number(this.#statements.write.run(this.#pushed, bytes).lastInsertRowid);
   }
 
-  /** That transaction stands. All of the messages are to be pushed. */
-  keep(id: number, entries: ReadonlyMap<string, { place: Place; entry: JournalEntry }>): void {
-    const row: Row = { id, entries: [], marked: 0 };
-    for (const [retry, { place, entry }] of entries) this.#hold(retry, place, entry, row, true);
+  /** That transaction stands. */
+  keep(row: RecentRow): void {
     this.#rows.push(row);
-    if (this.#messages >= SETTLE_MESSAGES || this.#bytes >= SETTLE_BYTES) void this.settle();
-    else this.#soon();
-  }
-
-  /** Resolves when there is room for more. */
-  async room(): Promise<void> {
-    if (this.#messages >= MOST * SETTLE_MESSAGES || this.#bytes >= MOST * SETTLE_BYTES) await this.settle();
+    for (const message of row.messages) {
+      const { place } = message;
+      if (place.recent.length === 0) this.#places.add(place);
+      place.recent.push(message);
+      this.#retries.add(message);
+      if (message.marked) row.marked++;
+      this.#bytes += message.end - message.from;
+    }
+    this.#count += row.messages.length;
   }
 
   /** Takes the mark off; answers whether the message is here. */
   push(place: Place, seq: number): boolean {
-    const entry = place.recent[seq - place.settled - 1];
-    if (entry) this.#unmark(entry);
-    return entry !== undefined;
+    const message = place.recent[seq - place.settled - 1];
+    if (message) this.#unmark(message);
+    return message !== undefined;
   }
 
   /** Marked ones accepted before `at`, at most `limit`, in the order in which they were accepted. */
@@ -108,9 +144,9 @@ export class RecentMessages {
     const found: Recent[] = [];
     for (const row of this.#rows) {
       if (row.marked === 0) continue;
-      for (const entry of row.entries) {
+      for (const message of row.messages) {
         if (found.length === limit) return found;
-        if (entry.marked && entry.at < at) found.push(entry);
+        if (message.marked && message.at < at) found.push(message);
       }
     }
     return found;
@@ -118,151 +154,51 @@ export class RecentMessages {
 
   /** Whether some were accepted before `at`. */
   holds(at: number): boolean {
-    return this.#rows.some(({ entries }) => entries.some((entry) => entry.at < at));
+    return this.#rows.some(({ messages }) => messages.some((message) => message.at < at));
   }
 
-  /** Moves everything that is here by now to the table. What cannot be moved, since the disk is full, stays. */
-  settle(): Promise<void> {
-    this.#settling ??= this.#settle().finally(() => {
-      this.#settling = null;
-      if (this.#messages > 0) this.#soon();
-    });
-    return this.#settling;
-  }
-
-  /** The same, before anything else happens. */
-  settleNow(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (this.#rows.length === 0) return;
-    this.#unlessFailed(() => {
-      for (const _ of this.#slices());
-    });
-  }
-
-  async #settle(): Promise<void> {
-    const slices = this.#slices()[Symbol.iterator]();
-    while (this.#unlessFailed(() => !slices.next().done)) await setImmediate();
-  }
-
-  /** A file without room, or closed, keeps what is here in its journal; it says so itself (trouble). */
-  #unlessFailed<T>(work: () => T): T | null {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof CimError) return null;
-      throw error;
+  /** The first `count` of the conversation have settled. */
+  settled(place: Place, count: number): void {
+    for (const message of place.recent.splice(0, count)) {
+      this.#retries.remove(message);
+      this.#bytes -= message.end - message.from;
+      // From here on the table knows that it is to be pushed.
+      this.#unmark(message);
     }
+    this.#count -= count;
+    place.settled += count;
+    if (place.recent.length === 0) this.#places.delete(place);
   }
 
-  *#slices(): Iterable<void> {
-    const through = this.#rows.at(-1)?.id ?? 0;
-    // Neighbours in the table lie on one page.
-    const places = [...this.#places].sort((a, b) => a.id - b.id);
-    let slice: { place: Place; count: number }[] = [];
-    let room = SLICE;
-    for (const place of places) {
-      for (let left = place.recent.length; left > 0; ) {
-        const count = Math.min(room, left);
-        slice.push({ place, count });
-        left -= count;
-        room -= count;
-        if (room > 0) continue;
-        this.#move(slice);
-        yield;
-        slice = [];
-        room = SLICE;
-      }
-    }
-    this.#move(slice);
+  /** All of the rows up to this one have settled. */
+  forget(through: number): void {
     this.#file.writeNow(() => this.#statements.forget.run(through));
     this.#rows = this.#rows.filter(({ id }) => id > through);
     this.#firstMarked = 0;
   }
 
-  #move(slice: readonly { place: Place; count: number }[]): void {
-    if (slice.length === 0) return;
-    const { insert, mark, settled, slice: together } = this.#statements;
-    this.#file.writeNow(() => {
-      const first = this.#nextId;
-      let id = first;
-      let oldest = Number.POSITIVE_INFINITY;
-      for (const { place, count } of slice) {
-        for (const entry of place.recent.slice(0, count)) {
-          const { seq, senderId, messageId, at, bytes } = entry;
-          if (entry.marked) mark.run(at, id);
-          insert.run(id++, place.id, seq, senderId, messageId, at, bytes);
-          oldest = Math.min(oldest, at);
-        }
-        settled.run(place.settled + count, place.id);
-      }
-      together.run(id - 1, first, oldest);
-    });
-    for (const { place, count } of slice) {
-      this.#nextId += count;
-      for (const entry of place.recent.splice(0, count)) this.#drop(entry);
-      place.settled += count;
-      if (place.recent.length === 0) this.#places.delete(place);
-    }
-  }
-
-  #hold(retry: string, place: Place, entry: JournalEntry, row: Row, marked: boolean): void {
-    const { conversation, seq, senderId, messageId, at, bytes } = entry;
-    const held = { conversation, seq, senderId, messageId, at, bytes, place, marked, row, retry };
-    place.recent.push(held);
-    this.#places.add(place);
-    this.#byRetry.set(retry, held);
-    row.entries.push(held);
-    if (marked) row.marked++;
-    this.#messages++;
-    this.#bytes += bytes.length;
-  }
-
-  #drop(entry: Recent): void {
-    this.#byRetry.delete(entry.retry);
-    this.#messages--;
-    this.#bytes -= entry.bytes.length;
-    // From here on the table knows that it is to be pushed.
-    this.#unmark(entry);
-  }
-
-  #unmark(entry: Recent): void {
-    if (!entry.marked) return;
-    entry.marked = false;
-    entry.row.marked--;
+  #unmark(message: Recent): void {
+    if (!message.marked) return;
+    message.marked = false;
+    message.row.marked--;
     for (let row = this.#rows[this.#firstMarked]; row?.marked === 0; row = this.#rows[++this.#firstMarked])
       this.#pushed = row.id;
   }
+}
 
-  #soon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null;
-      void this.settle();
-    }, SETTLE_AFTER_MS);
-    this.#timer.unref();
-  }
+/** The message as a reader gets it. */
+export function rowOf({ seq, row, content, end }: Recent): MessageRow {
+  const bytes = new Uint8Array(end - content);
+  row.bytes.copy(bytes, 0, content, end);
+  return { seq, bytes };
 }
 
 function prepare(file: SqliteFile) {
   return {
-    journal: file.prepare<{ id: number; pushed: number; entries: Uint8Array }>(
+    journal: file.prepare<{ id: number; pushed: number; entries: Uint8Array }, []>(
       "SELECT id, pushed, entries FROM journal WHERE id > 0 ORDER BY id",
     ),
     write: file.prepare<unknown, [number, Uint8Array]>("INSERT INTO journal (pushed, entries) VALUES (?, ?)"),
     forget: file.prepare<unknown, [number]>("DELETE FROM journal WHERE id <= ?"),
-    lastId: file.prepare<{ id: number | null }, []>("SELECT max(last_id) AS id FROM slices"),
-    insert: file.prepare<unknown, [number, number, number, number, string, number, Uint8Array]>(
-      "INSERT INTO messages (id, conversation, seq, sender_id, message_id, at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    ),
-    mark: file.prepare<unknown, [number, number]>("INSERT INTO marks (at, id) VALUES (?, ?)"),
-    slice: file.prepare<unknown, [number, number, number]>(
-      "INSERT INTO slices (last_id, first_id, oldest) VALUES (?, ?, ?)",
-    ),
-    settled: file.prepare<unknown, [number, number]>("UPDATE conversations SET settled = ? WHERE id = ?"),
   };
-}
-
-/** What a message has in common with its retries and with nothing else. */
-export function retryKey(conversation: number, senderId: number, messageId: string): string {
-  return `${conversation} ${senderId} ${messageId}`;
 }

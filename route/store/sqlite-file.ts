@@ -4,6 +4,7 @@ import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ConfigError } from "../../common/config.ts";
 import { CimError } from "../../proto/status.ts";
+import { DamagedRow } from "./entry-sqlite.ts";
 import { ensureSchema } from "./sqlite-schema.ts";
 import { SyncFile } from "./sync-file.ts";
 
@@ -239,8 +240,9 @@ function makeFile(file: string): void {
   chmodSync(file, 0o600);
 }
 
-function isFailure(error: unknown): error is SQLiteError & { code: string } {
-  return error instanceof SQLiteError && FAILURES.has(error.errno & 0xff);
+function isFailure(error: unknown): error is (SQLiteError & { code: string }) | DamagedRow {
+  if (!(error instanceof SQLiteError || error instanceof DamagedRow)) return false;
+  return FAILURES.has(error.errno & 0xff);
 }
 
 function isBusy(error: unknown): boolean {

@@ -19,14 +19,19 @@ describe.skipIf(redisMissing !== null)(
       test(`what is appended, retried, pushed and trimmed by chance is the same in both (seed ${seed})`, async () => {
         await using server = await startRedis();
         const random = new Random(seed);
-        const engines = await Promise.all([openRedis(server.url, silent), openSqlite(":memory:")]);
+        const sqlite = await openSqlite(":memory:");
+        const engines = [await openRedis(server.url, silent), sqlite];
         const both = <T>(call: (log: (typeof engines)[0]["log"]) => Promise<T>) =>
           Promise.all(engines.map(({ log }) => call(log)));
+        const names = new Set<string>();
         let fresh = 0;
         for (let round = 1; round <= ROUNDS; round++) {
           const drafts = batch(random, round, () => `new ${fresh++}`);
           const [inRedis, inSqlite] = await both((log) => log.append(drafts));
           expect({ round, appended: inRedis }).toEqual({ round, appended: inSqlite! });
+          for (const { conversation } of drafts) names.add(conversation);
+          // Also those that have settled are alike.
+          if (random.next() < 0.2) sqlite.log.settleNow();
           const pushed = placesOf(drafts, inSqlite!).filter(() => random.next() < 0.7);
           if (random.next() < 0.7) await both((log) => log.pushed(pushed));
           if (round % 10 > 0) continue;
@@ -35,6 +40,13 @@ describe.skipIf(redisMissing !== null)(
           if (round % 40 > 0) continue;
           const [trimmed, trimmedToo] = await both((log) => log.trim(round - 20, 1e6));
           expect({ round, trimmed }).toEqual({ round, trimmed: trimmedToo });
+          for (const name of names) {
+            const limit = { messages: random.between(1, 300), bytes: 20_000 };
+            const at = random.between(0, 1000);
+            const [page, pageToo] = await both((log) => log.read(name, at, limit));
+            const [past, pastToo] = await both((log) => log.history(name, at, limit));
+            expect({ round, page, past }).toEqual({ round, page: pageToo!, past: pastToo! });
+          }
         }
         for (const { close } of engines) await close();
       });

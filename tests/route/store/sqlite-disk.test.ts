@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -104,6 +105,24 @@ test("a file that is damaged while it is used is trouble to the end, and never a
   });
   await store.accounts.register("zhangsan", null);
   expect(store.trouble()).toBe(text);
+  await store.close();
+});
+
+test("so is a file whose pages are whole, but not what stands in them", async () => {
+  const file = join(directory, "cim.db");
+  const before = await openSqlite(file);
+  await before.log.append(drafts(0));
+  await before.close();
+  const db = new Database(file);
+  db.run("UPDATE runs SET entries = substr(entries, 1, length(entries) - 1) WHERE id = 1");
+  db.close();
+  const store = await openSqlite(file);
+  // A message of 1,000 bytes is a run.
+  const text = `${file}: a row of messages ends after 1010 bytes, amid a message (SQLITE_CORRUPT)`;
+  expect([
+    await store.log.history("all", 3, EVERYTHING).catch((error) => error),
+    store.trouble(),
+  ]).toMatchObject([{ status: "FALLBACK", message: text }, text]);
   await store.close();
 });
 

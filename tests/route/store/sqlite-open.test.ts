@@ -57,33 +57,6 @@ test("a file that another process uses is refused, until that one is gone", asyn
   await (await openSqlite(file)).close();
 });
 
-test("what an earlier version made is brought up to date: messages, marks and retries", async () => {
-  const file = join(directory, "cim.db");
-  const draft = { conversation: "all", senderId: 1, messageId: "a", at: 1, bytes: new Uint8Array([1]) };
-  const store = await openSqlite(file);
-  await store.log.append([draft]);
-  await store.close();
-  const older = new Database(file);
-  older.run(
-    "DROP TABLE signouts; DROP TABLE journal; DROP TABLE slices; CREATE INDEX messages_at ON messages (at); ALTER TABLE conversations DROP COLUMN settled; PRAGMA user_version = 1",
-  );
-  older.close();
-  const later = await openSqlite(file);
-  expect([
-    await later.log.append([draft, { ...draft, messageId: "b" }]),
-    (await later.log.unpushed(2, 10)).map(({ seq }) => seq),
-    (await later.log.read("all", 0, { messages: 10, bytes: 1000 })).messages.map(({ seq }) => seq),
-  ]).toEqual([
-    [
-      { seq: 1, at: 1, retry: true },
-      { seq: 2, at: 1, retry: false },
-    ],
-    [1, 2],
-    [1, 2],
-  ]);
-  await later.close();
-});
-
 test("the file, its log and the directory made for it are for this user's eyes", async () => {
   const file = join(directory, "new", "data", "cim.db");
   const store = await openSqlite(file);

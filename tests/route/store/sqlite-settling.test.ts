@@ -1,4 +1,5 @@
 /** How messages get from the journal to their table, and what a crash in between leaves. */
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,6 +95,21 @@ test("many messages settle by themselves while others come, without a hole, a do
   await store.close();
 });
 
+// What was left of a conversation used to be counted once: the rest of it "settled" again, beyond its last message.
+test("what settles little by little may settle at once meanwhile", async () => {
+  const store = await openSqlite(":memory:");
+  await store.log.append(drafts("all", ...numbers(1, 3000)));
+  // Makes all of it settle first.
+  const trimmed = store.log.trim(2, 10);
+  store.log.settleNow();
+  expect([await trimmed, await store.log.append(drafts("all", 3001)), await all(store)]).toEqual([
+    1,
+    [{ seq: 3001, at: 3001, retry: false }],
+    numbers(2, 3001),
+  ]);
+  await store.close();
+});
+
 test("retention after a clock stepped back takes what is older, wherever it stands, and new messages go on", async () => {
   const store = await openSqlite(join(directory, "cim.db"));
   await store.log.append(drafts("all", 30, 20, 10));
@@ -102,4 +118,37 @@ test("retention after a clock stepped back takes what is older, wherever it stan
   const left = await all(store);
   expect([first, left, await store.log.trim(21, 10), await all(store)]).toEqual([1, [1, 2, 4], 2, [1]]);
   await store.close();
+});
+
+test("retention that takes a newer message first, since the clock stepped back, leaves the older one to be pushed", async () => {
+  const store = await openSqlite(":memory:");
+  await store.log.append(drafts("all", 20));
+  store.log.settleNow();
+  await store.log.append(drafts("all", 10));
+  store.log.settleNow();
+  expect([await store.log.trim(30, 1), await all(store), seqs(await store.log.unpushed(LATE, 10))]).toEqual([
+    1,
+    [1],
+    [1],
+  ]);
+  await store.close();
+});
+
+test("of what retention forgot, nothing is left in the file", async () => {
+  const store = await openSqlite(join(directory, "cim.db"));
+  for (let batch = 0; batch < 20; batch++) {
+    await store.log.append([
+      ...drafts("all", ...numbers(batch * 10, batch * 10 + 9)),
+      ...drafts("p2p:1:2", batch),
+    ]);
+    if (batch % 2) store.log.settleNow();
+  }
+  expect([await store.log.trim(1000, 100), await store.log.trim(1000, 1000)]).toEqual([100, 120]);
+  await store.close();
+  const file = new Database(join(directory, "cim.db"));
+  const rows = ["journal", "runs", "slices", "retries", "marks"].map(
+    (table) => file.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()!.n,
+  );
+  file.close();
+  expect(rows).toEqual([0, 0, 0, 0, 0]);
 });

@@ -28,7 +28,7 @@ const EACH = 17_000;
 const AT_A_TIME = 100;
 const NS_PER_MS = 1e6;
 /** Until clients acknowledged it. */
-const PAUSE_MS = 1250;
+const PAUSE_MS = 3250;
 
 export const fanout100k: Scenario = {
   name: "fanout-100k",

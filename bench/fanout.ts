@@ -18,7 +18,7 @@ import { type Store, System } from "./system.ts";
 
 const FLAGS = {
   clients: { default: "10000", meaning: "connections the message goes to" },
-  messages: { default: "7", meaning: "messages in a trial, one after another" },
+  messages: { default: "5", meaning: "messages in a trial, one after another" },
   bytes: { default: "100", meaning: "bytes of a message's text" },
   store: { default: "sqlite", meaning: "sqlite or redis" },
 };
@@ -29,7 +29,7 @@ const FLOOR = "deliveries of a bare server";
 const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 /** Until clients acknowledge a message. */
-const PAUSE_MS = 1250;
+const PAUSE_MS = 3250;
 
 export const fanout: Scenario = {
   name: "fanout",

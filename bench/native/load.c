@@ -1,7 +1,7 @@
 /*
  * A load generator: clients that chat in pairs, each with a connection to a server of CIM, or post to its route.
- * It keeps to the protocol (docs/protocol.md): one Send under way on a connection, acknowledgements gathered for
- * a second or 64 messages, pings; and checks what comes: each seq of a conversation once and in order, each accepted
+ * It keeps to the protocol (docs/protocol.md): one Send under way on a connection, acknowledgements gathered
+ * for a second or 64 messages, pings; and checks what comes: each seq of a conversation once and in order, each accepted
  * message delivered once. Accounts come on stdin as lines "<userId> <ip> <port> <token>"; two that follow one another
  * are a pair. Says "measuring" and "measured" on stdout, then what it saw as JSON.
  */

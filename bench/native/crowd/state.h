@@ -13,7 +13,7 @@
 #define TRIES_AT_A_SERVER 2
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS 30000
-#define ACK_MS 1000
+#define ACK_MS 3000
 #define ACK_MESSAGES 64
 #define BURST 500
 #define READ_BYTES (256 * 1024)

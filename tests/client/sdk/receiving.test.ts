@@ -76,11 +76,11 @@ test("a connection asks for what is unread, and where it stands in the conversat
 });
 
 describe("acknowledgements", () => {
-  test("are gathered for a second, and say what the application has asked on from", async () => {
+  test("are gathered for three seconds, and say what the application has asked on from", async () => {
     const { clock, said, receiver } = receiving();
     for (const seq of [1, 2, 3]) receiver.frame(push(seq));
     await take(receiver, 3);
-    clock.pass(999);
+    clock.pass(2999);
     await turn();
     const before = [...said];
     clock.pass(1);
@@ -113,7 +113,7 @@ describe("acknowledgements", () => {
     receiver.frame(push(1));
     receiver.disconnected();
     await take(receiver, 1);
-    clock.pass(2000);
+    clock.pass(4000);
     receiver.connected(connection);
     said.length = 0;
     await receiver.flush();
@@ -142,7 +142,7 @@ describe("a program's own cursors", () => {
     for (const seq of [1, 2]) receiver.frame(push(seq));
     const messages = await take(receiver, 2);
     order.push("took 2");
-    clock.pass(1000);
+    clock.pass(3000);
     await messages.return();
     await turn();
     expect([order, said]).toEqual([[`save ${CHAT} 1`, "took 2"], [`ack ${CHAT} 1`]]);

@@ -46,8 +46,7 @@ Where a target is not met, this is what the profiles show (\`bun run bench p2p -
 - **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a
   turn of the event loop of its own, which Bun makes nearly twice as dear as a bare program in C does. So a server that
   hears nothing else lets heartbeats gather, 50 ms at a time. What is said first after five seconds of silence waits
-  for the end of such a moment, so it does not gather them for longer. Six processes take turns on two cores, and each
-  finds its part of the caches cold.
+  for the end of such a moment, so it does not gather them for longer.
 
 What was tried, and stayed: messages written as one row of a journal a batch and settled later, as runs of a
 conversation, a retry known by three integers; marks kept in memory or as runs, the wire written by hand and read where

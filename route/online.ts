@@ -22,14 +22,10 @@ export class Online {
 
   /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
   async connected(userIds: readonly number[]): Promise<Map<number, Session[]>> {
-    const sessions = await this.#parts.sessions.ofUsers(userIds);
-    for (const [userId, held] of sessions) {
-      sessions.set(
-        userId,
-        held.filter((session) => isConnected(session)),
-      );
-    }
-    return sessions;
+    const connected = new Map<number, Session[]>();
+    for (const [userId, held] of await this.#parts.sessions.ofUsers(userIds))
+      connected.set(userId, held.filter(isConnected));
+    return connected;
   }
 
   /** Users online with an id above `after`, by id; `next` is where the following page starts, null after the last. */

@@ -15,87 +15,99 @@ import {
   talksKey,
 } from "./redis-keys.ts";
 
-// ARGV: the keys, for each shard heads, marks, oldest and retries, then the log of each of its lots; whether new
-// conversations may begin ("1"); and all records in that order, packed (record-redis.ts).
+// ARGV: the keys and names, that of the marks, then for each shard heads, oldest, retries, what precedes the name of a log,
+// and the name of each lot; whether new conversations may begin ("1"); when the first of all was accepted; and all records
+// in that order, packed (record-redis.ts).
 // Answers the head of each lot before it; for each retry its lot, which of its records it is, its seq, and when it was
-// accepted; and the lots of conversations that are new and may not begin: nothing was done for these.
+// accepted; the lots of conversations that are new and may not begin: nothing was done for these; and the mark.
 // As many commands for a lot of any size: they, and what Lua does around them, are what an append costs. Numbers go to
 // commands as text by %d: by themselves they would go through a far slower %.17g.
 const APPEND = script(`
-local call, format, sub = redis.call, string.format, string.sub
-local heads, retries, new = {}, {}, {}
-local key, mayBegin, packed, at = string.gmatch(ARGV[1], '%S+'), ARGV[2] == '1', ARGV[3], 1
+local call, format, sub, read = redis.call, string.format, string.sub, struct.unpack
+local heads, retries, new, runs = {}, {}, {}, {}
+local key, mayBegin, packed, place = string.gmatch(ARGV[1], '%S+'), ARGV[2] == '1', ARGV[4], 1
 
 local function number()
-  local value, after = struct.unpack('>I4', packed, at)
-  at = after
+  local value, after = read('>I4', packed, place)
+  place = after
   return value
 end
 
-local function retry(log, head, known, j, added)
-  local old = tonumber(known)
-  local record = old > head and added[old - head] or call('LINDEX', log, format('%d', old - head - 1))
-  for _, number in ipairs({ #heads + 1, j, old, (struct.unpack('>d', record)) }) do retries[#retries + 1] = number end
+local function record(name)
+  local size, at, length, retry = read('>I4dH', packed, place)
+  local from = place + 4
+  place = from + size
+  return sub(packed, from, place - 1), name .. ' ' .. sub(packed, retry, retry + length - 1), at
 end
 
+local function retry(j, seq, at)
+  for _, number in ipairs({ #heads + 1, j, tonumber(seq), at }) do retries[#retries + 1] = number end
+end
+
+local function acceptedAt(log, head, seq)
+  return (read('>d', call('LINDEX', log, format('%d', seq - head - 1))))
+end
+
+local marksKey = key()
 for headsKey in key do
-  local marksKey, oldestKey, retriesKey = key(), key(), key()
+  local oldestKey, retriesKey, prefix = key(), key(), key()
   for _ = 1, number() do
-    local log = key()
-    local name = sub(log, string.find(log, '}:', 1, true) + 2)
-    local records, fields = {}, {}
-    for j = 1, number() do
-      local size = number()
-      records[j] = sub(packed, at, at + size - 1)
-      fields[j] = name .. ' ' .. sub(packed, at + 10, at + 9 + struct.unpack('>H', packed, at + 8))
-      at = at + size
-    end
-    local seq = call('HINCRBY', headsKey, name, format('%d', #records))
-    local head, added = seq - #records, records
+    local name = key()
+    local log, count = prefix .. name, number()
+    local seq = call('HINCRBY', headsKey, name, format('%d', count))
+    local head, length, added, oldest = seq - count, 0, 0, nil
     if head == 0 and not mayBegin then
       call('HDEL', headsKey, name)
       new[#new + 1] = #heads + 1
-      added = {}
-    elseif #records == 1 then
-      if call('HSETNX', retriesKey, fields[1], format('%d', seq)) == 0 then
-        added = {}
-        retry(log, head, call('HGET', retriesKey, fields[1]), 1)
-      end
+      for _ = 1, count do record(name) end
     else
-      local known = call('HMGET', retriesKey, unpack(fields))
-      local places, fresh = {}, {}
-      added = {}
-      for j = 1, #records do
-        local field = fields[j]
-        local old = known[j] or fresh[field]
-        if old then
-          retry(log, head, old, j, added)
+      if count == 1 then
+        local message, field, at = record(name)
+        if call('HSETNX', retriesKey, field, format('%d', seq)) == 1 then
+          added, oldest, length = 1, at, call('RPUSH', log, message)
         else
-          added[#added + 1] = records[j]
-          fresh[field] = format('%d', head + #added)
-          places[#places + 1] = field
-          places[#places + 1] = fresh[field]
+          local old = call('HGET', retriesKey, field)
+          retry(1, old, acceptedAt(log, head, old))
+        end
+      else
+        local messages, fields, times = {}, {}, {}
+        for j = 1, count do messages[j], fields[j], times[j] = record(name) end
+        local known = call('HMGET', retriesKey, unpack(fields))
+        local fresh, places, first = {}, {}, {}
+        for j = 1, count do
+          local field = fields[j]
+          if known[j] then
+            retry(j, known[j], acceptedAt(log, head, known[j]))
+          elseif first[field] then
+            retry(j, head + first[field], times[first[field]])
+          else
+            added = added + 1
+            fresh[added], times[added], first[field] = messages[j], times[j], added
+            places[2 * added - 1], places[2 * added] = field, format('%d', head + added)
+          end
+        end
+        if added > 0 then
+          call('HSET', retriesKey, unpack(places))
+          oldest, length = times[1], call('RPUSH', log, unpack(fresh))
         end
       end
-      if #added > 0 then call('HSET', retriesKey, unpack(places)) end
-    end
-    if #added < #records and (head > 0 or mayBegin) then
-      call('HINCRBY', headsKey, name, format('%d', #added - #records))
-    end
-    if #added > 0 then
-      local score = format('%d', (struct.unpack('>d', added[1])))
-      if call('RPUSH', log, unpack(added)) == #added then call('ZADD', oldestKey, score, name) end
-      call('ZADD', marksKey, score, name .. format(' %016d %016d', head + 1, head + #added))
+      if added < count then call('HINCRBY', headsKey, name, format('%d', added - count)) end
+      if added > 0 then
+        if length == added then call('ZADD', oldestKey, format('%d', oldest), name) end
+        runs[#runs + 1] = name .. format(' %d %d', head + 1, head + added)
+      end
     end
     heads[#heads + 1] = head
   end
 end
-return { heads, retries, new }
+local mark = table.concat(runs, ',')
+if #runs > 0 then call('ZADD', marksKey, ARGV[3], mark) end
+return { heads, retries, new, mark }
 `);
 
-/** Of each shard. */
+/** Of each shard, as the script reads them. */
 const KEYS = ALL_SHARDS.map((shard) =>
-  [headsKey(shard), marksKey(shard), oldestKey(shard), retriesKey(shard)].join(" "),
+  [headsKey(shard), oldestKey(shard), retriesKey(shard), logKey("", shard)].join(" "),
 );
 
 const ANNOUNCE = script("for i, name in ipairs(ARGV) do redis.call('ZADD', KEYS[i], 0, name) end");
@@ -110,7 +122,7 @@ interface Lot {
   drafts: number[];
 }
 
-type Answer = [heads: number[], retries: number[], unknown: number[]];
+type Answer = [heads: number[], retries: number[], unknown: number[], mark: Buffer];
 
 /**
  * One call for all; in a Cluster one for each shard. A private conversation is put on both members' lists before its
@@ -140,18 +152,27 @@ export function appendRedis(
     const keys: string[] = [];
     const sent: Lot[] = [];
     const packed = new Packed(drafts);
-    for (const [shard, its] of Map.groupBy(lots, ({ name }) => shardOf(name))) {
+    const shards = Map.groupBy(lots, ({ name }) => shardOf(name));
+    const [home] = shards.keys();
+    if (home === undefined) return [];
+    for (const [shard, its] of shards) {
       keys.push(KEYS[shard]!);
       packed.number(its.length);
       for (const lot of its) {
-        keys.push(logKey(lot.name, shard));
+        keys.push(lot.name);
         packed.number(lot.drafts.length);
         for (const i of lot.drafts) packed.record(drafts[i]!);
         sent.push(lot);
       }
     }
-    const args = [mayBegin ? 1 : 0, packed.bytes];
-    const [heads, retries, unknown] = await client.scriptOfMany<Answer>(APPEND, keys, args);
+    const since = Math.min(...drafts.map(({ at }) => at));
+    const args = [mayBegin ? 1 : 0, since, packed.bytes];
+    const [heads, retries, unknown, mark] = await client.scriptOfMany<Answer>(
+      APPEND,
+      [marksKey(home), ...keys],
+      args,
+    );
+    marks.add({ home, since, text: String(mark) });
     for (let i = 0; i < retries.length; i += RETRY_NUMBERS) {
       const [lot, record, seq, at] = retries.slice(i, i + RETRY_NUMBERS) as [number, number, number, number];
       appended[sent[lot - 1]!.drafts[record - 1]!] = { seq, at, retry: true };
@@ -165,7 +186,6 @@ export function appendRedis(
   function place(drafts: readonly Draft[], lot: Lot, head: number, appended: Appended[]): void {
     let seq = head;
     for (const i of lot.drafts) appended[i] ??= { seq: ++seq, at: drafts[i]!.at, retry: false };
-    if (seq > head) marks.add(lot.name, head + 1, seq);
   }
 
   async function announce(names: string[]): Promise<void> {

@@ -1,14 +1,14 @@
 /**
- * What is to be pushed, in Redis: a mark for each run of messages that one call appended to a conversation. Which of a
- * run were pushed by this process is known here alone; a run that a crash leaves half done is pushed once more.
+ * What is to be pushed, in Redis: one mark for all that one call appended. Which of it was pushed is known only to the
+ * process that does it; of a mark that a crash leaves half done, all is pushed once more.
  */
+import { KnownMarks, type Mark, type Run } from "./known-marks.ts";
 import type { Stored } from "./log.ts";
 import { acceptedAt, messageOf } from "./record-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
 import { ALL_SHARDS, headsKey, logKey, marksKey, SHARDS, shardOf } from "./redis-keys.ts";
 
-// For each mark: its conversation, the first seq of the run that is still kept, and its records from there on, at most
-// ARGV[1] records in all.
+// For each run: the first seq of it that is still kept, and its records from there on, at most ARGV[1] records in all.
 const TAKE = script(`
 local answer, left = {}, tonumber(ARGV[1])
 for i = 1, #KEYS / 2 do
@@ -23,48 +23,41 @@ end
 return answer
 `);
 
-// ARGV: the keys, and the member of each in another text, one a line.
+// ARGV: the keys, and for each a mark that comes off, what of it stays to be pushed ("" for nothing), and its score.
+// Answers whether each mark was there.
 const UNMARK = script(`
-local member = string.gmatch(ARGV[2], '%C+')
-for key in string.gmatch(ARGV[1], '%S+') do redis.call('ZREM', key, member()) end
+local answer, i = {}, 2
+for key in string.gmatch(ARGV[1], '%S+') do
+  local there = redis.call('ZREM', key, ARGV[i])
+  if there == 1 and ARGV[i + 1] ~= '' then redis.call('ZADD', key, ARGV[i + 2], ARGV[i + 1]) end
+  answer[#answer + 1] = there
+  i = i + 3
+end
+return answer
 `);
 
 /** How long marks that may come off wait for others: each call that writes makes Redis wait for the disk. */
 const GATHER_MS = 20;
-
-/** A run under way that is forgotten comes back with the sweep; so many that it says something else is wrong. */
-const MAX_RUNS = 100_000;
-
-interface Run {
-  conversation: string;
-  first: number;
-  last: number;
-  /** All of it before this was pushed. */
-  next: number;
-  /** Those of the rest that were pushed; null for none, as mostly. */
-  pushed: Set<number> | null;
-}
-
 export class Marks {
   readonly #client: RedisClient;
-  /** Runs this process appended or took up, by conversation. */
-  readonly #runs = new Map<string, Run[]>();
-  #count = 0;
+  readonly #known = new KnownMarks();
 
   constructor(client: RedisClient) {
     this.#client = client;
   }
 
-  /** These were appended, and with them their mark. */
-  add(conversation: string, first: number, last: number): void {
-    this.#know({ conversation, first, last, next: first, pushed: null });
+  /** It was set. */
+  add(mark: Mark): void {
+    this.#known.add(mark);
   }
 
   /** Messages accepted before `at` that are marked, in seq order within each conversation, at most `limit`. */
   async take(at: number, limit: number): Promise<Stored[]> {
+    await this.#change();
+    const runs = (await this.#oldest(at, limit)).slice(0, limit);
     const found: Stored[] = [];
-    for (const marks of this.#client.together(await this.#oldest(at, limit), shardOfRun))
-      found.push(...(await this.#read(marks, at, limit - found.length)));
+    for (const its of this.#client.together(runs, shardOfRun))
+      found.push(...(await this.#read(its, at, limit - found.length)));
     return found.sort((a, b) =>
       a.conversation === b.conversation ? a.seq - b.seq : a.conversation < b.conversation ? -1 : 1,
     );
@@ -72,37 +65,39 @@ export class Marks {
 
   /** These were pushed: marks all of whose messages were come off. */
   async remove(messages: readonly { conversation: string; seq: number }[]): Promise<void> {
-    const done: Run[] = [];
-    for (const { conversation, seq } of messages) {
-      const run = this.#runs.get(conversation)?.find(({ first, last }) => first <= seq && seq <= last);
-      if (!run) continue;
-      if (push(run, seq)) done.push(run);
-    }
-    if (done.length === 0) return;
+    const now = Date.now();
+    for (const { conversation, seq } of messages) this.#known.pushed(conversation, seq, now);
+    if (!this.#known.waiting) return;
     // Who calls gathers meanwhile what the next call takes off.
     await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-    await this.#unmark(done);
+    await this.#change();
   }
 
-  async #unmark(runs: readonly Run[]): Promise<void> {
+  async #change(): Promise<void> {
+    const changes = this.#known.changes(Date.now());
     await Promise.all(
-      this.#client.together(runs, shardOfRun).map(async (its) => {
-        const keys = its.map((run) => marksKey(shardOfRun(run)));
-        await this.#client.scriptOfMany(UNMARK, keys, [its.map(memberOf).join("\n")]);
-        for (const run of its) this.#forget(run);
-      }),
+      this.#client
+        .together(changes, ({ mark }) => mark.home)
+        .map(async (its) => {
+          const keys = its.map(({ mark }) => marksKey(mark.home));
+          const args = its.flatMap(({ mark, rest }) => [mark.text, rest, mark.since]);
+          try {
+            const there = await this.#client.scriptOfMany<number[]>(UNMARK, keys, args);
+            for (const [i, change] of its.entries()) this.#known.made(change, there[i] === 1, Date.now());
+          } catch (error) {
+            for (const change of its) this.#known.failed(change, Date.now());
+            throw error;
+          }
+        }),
     );
   }
 
   async #read(runs: readonly Run[], at: number, limit: number): Promise<Stored[]> {
-    if (runs.length === 0 || limit <= 0) return [];
-    const known = runs.map((run) => this.#know(run));
-    const keys = known.flatMap((run) => [headsKey(shardOfRun(run)), logKey(run.conversation)]);
-    const args = known.flatMap(({ conversation, next, last }) => [conversation, next, last]);
+    if (limit <= 0) return [];
+    const keys = runs.flatMap((run) => [headsKey(shardOfRun(run)), logKey(run.conversation)]);
+    const args = runs.flatMap(({ conversation, next, last }) => [conversation, next, last]);
     const answer = await this.#client.script<[number, Buffer[]][]>(TAKE, keys, [limit, ...args]);
-    // Retention has taken all of them.
-    await this.#unmark(known.filter((run, i) => answer[i]![0] > run.last));
-    return known.flatMap(({ conversation, next, pushed }, i) => {
+    const found = runs.flatMap(({ conversation, next, pushed }, i) => {
       const [kept, records] = answer[i]!;
       return records.flatMap((record, j): Stored[] => {
         const seq = kept + j;
@@ -111,81 +106,43 @@ export class Marks {
           : [{ conversation, seq, bytes: messageOf(record, seq) }];
       });
     });
+    // Retention has taken all of it.
+    for (const [i, run] of runs.entries()) if (answer[i]![0] > run.last) this.#known.drop(run, Date.now());
+    await this.#change();
+    return found;
   }
 
-  /** Marks from before `at`, oldest first within their shard, at most `limit`. */
+  /** What is left of marks from before `at`, oldest first within their shard, of at most `limit` marks. */
   async #oldest(at: number, limit: number): Promise<Run[]> {
     const look = (shards: readonly number[], share: number) =>
       Promise.all(
         shards.map((shard) =>
           this.#client.run((redis) =>
-            redis.zrangebyscore(marksKey(shard), "-inf", `(${at}`, "LIMIT", 0, share),
+            redis.zrangebyscore(marksKey(shard), "-inf", `(${at}`, "WITHSCORES", "LIMIT", 0, share),
           ),
         ),
       );
     // Nearly always there are few, and all of them in the first answer; else every shard gets its turn.
     const share = Math.min(limit, Math.ceil(limit / SHARDS) + 8);
     const found = await look(ALL_SHARDS, share);
-    const busy = ALL_SHARDS.filter((shard) => found[shard]!.length === share);
-    const sum = found.reduce((sum, members) => sum + members.length, 0);
+    const busy = ALL_SHARDS.filter((shard) => found[shard]!.length === 2 * share);
+    const sum = found.reduce((sum, { length }) => sum + length / 2, 0);
     if (busy.length > 0 && sum < limit) {
-      for (const [i, members] of (await look(busy, limit)).entries()) found[busy[i]!] = members;
+      for (const [i, marks] of (await look(busy, limit)).entries()) found[busy[i]!] = marks;
     }
     const turn = Math.floor(Math.random() * SHARDS);
-    return [...found.slice(turn), ...found.slice(0, turn)].flat().slice(0, limit).map(runOf);
-  }
-
-  /** The run as it is known here already, or from now on. */
-  #know(run: Run): Run {
-    const runs = this.#runs.get(run.conversation);
-    const known = runs?.find(({ first }) => first === run.first);
-    if (known) return known;
-    if (runs) runs.push(run);
-    else this.#runs.set(run.conversation, [run]);
-    if (++this.#count > MAX_RUNS) {
-      const [oldest] = this.#runs.values();
-      this.#forget(oldest![0]!);
+    const runs: Run[] = [];
+    for (let i = 0; i < SHARDS; i++) {
+      const home = (turn + i) % SHARDS;
+      const marks = found[home]!;
+      for (let j = 0; j < marks.length; j += 2) {
+        runs.push(...this.#known.add({ home, since: Number(marks[j + 1]), text: marks[j]! }));
+      }
     }
-    return run;
-  }
-
-  #forget(run: Run): void {
-    const runs = this.#runs.get(run.conversation);
-    const at = runs?.indexOf(run) ?? -1;
-    if (at < 0) return;
-    this.#count--;
-    runs!.splice(at, 1);
-    if (runs!.length === 0) this.#runs.delete(run.conversation);
+    return runs;
   }
 }
 
 function shardOfRun({ conversation }: Run): number {
   return shardOf(conversation);
-}
-
-/** One of the run was pushed, mostly the next; answers whether that was the last one. */
-function push(run: Run, seq: number): boolean {
-  if (seq !== run.next) {
-    if (seq < run.next) return false;
-    run.pushed ??= new Set();
-    run.pushed.add(seq);
-    return false;
-  }
-  run.next++;
-  while (run.pushed?.delete(run.next)) run.next++;
-  return run.next > run.last;
-}
-
-/** A member of the marks. Of equal width, so that marks of one moment are in the order of their seqs. */
-function memberOf({ conversation, first, last }: Run): string {
-  return `${conversation} ${padded(first)} ${padded(last)}`;
-}
-
-function runOf(member: string): Run {
-  const [conversation, first, last] = member.split(" ") as [string, string, string];
-  return { conversation, first: Number(first), last: Number(last), next: Number(first), pushed: null };
-}
-
-function padded(seq: number): string {
-  return String(seq).padStart(16, "0");
 }

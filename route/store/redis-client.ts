@@ -158,6 +158,11 @@ export class RedisClient {
     return this.address.kind === "cluster" ? [...Map.groupBy(items, shardOf).values()] : [[...items]];
   }
 
+  /** Where something is kept that concerns many shards: in a Cluster each has its own, elsewhere one has it for all. */
+  home(shard: number): number {
+    return this.address.kind === "cluster" ? shard : 0;
+  }
+
   /** What is wrong, in words; null once it works (again), which it finds out for itself. */
   trouble(): string | null {
     const now = Date.now();

@@ -23,6 +23,9 @@ export const namesKey = (userName: string) => `cim:names:{n${shardOf(userName)}}
 export const routeKey = (userId: number) => `cim-route:${userId}`;
 export const LOGIN_STATUS = "login-status";
 export const sessionsKey = (userId: number) => `cim:sessions:{u${userId % SHARDS}}:${userId}`;
+/** The same for Lua's string.format, given the shard and the userId. */
+export const SESSIONS_FORMAT = "cim:sessions:{u%d}:%s";
+export const changesKey = (userShard: number) => `cim:changes:{u${userShard}}`;
 export const onlineKey = (userShard: number) => `cim:online:{u${userShard}}`;
 export const revokedKey = (sessionId: string) => `cim:revoked:${sessionId}`;
 export const signOutKey = (userId: number) => `cim:signout:${userId}`;

@@ -14,7 +14,7 @@ import type { Store } from "./store.ts";
 import { redisThrottle } from "./throttle-redis.ts";
 
 /** The version of the keys (docs/redis-keys.md). */
-const KEYS_VERSION = "2";
+const KEYS_VERSION = "3";
 const OLDEST_REDIS = [6, 2] as const;
 const PATIENCE_MS = 10 * 1000;
 
@@ -75,7 +75,7 @@ async function checkVersion(client: RedisClient, shown: string, log: Logger): Pr
   await client.run((redis) => redis.setnx(VERSION, KEYS_VERSION));
   const version = await client.run((redis) => redis.get(VERSION));
   if (version === KEYS_VERSION) return;
-  if (version !== "1") {
+  if (version !== "1" && version !== "2") {
     throw new ConfigError(
       `CIM_STORE=${shown}: has keys of version ${version}, this CIM knows ${KEYS_VERSION}: start a newer CIM, or name another Redis`,
     );
@@ -84,6 +84,7 @@ async function checkVersion(client: RedisClient, shown: string, log: Logger): Pr
     { redis: shown, from: version, to: KEYS_VERSION },
     "redis has older keys: they are brought up to date",
   );
-  await migrateFromVersion1(client);
+  // A mark of version 2 is one of a single run.
+  if (version === "1") await migrateFromVersion1(client);
   await client.run((redis) => redis.set(VERSION, KEYS_VERSION));
 }

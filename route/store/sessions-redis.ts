@@ -1,19 +1,33 @@
+import { randomBytes } from "node:crypto";
 import { Batcher } from "../../common/batch.ts";
 import type { Logger } from "../../common/logger.ts";
 import { isSignedOut, loginOf, type SignOut } from "../session-id.ts";
 import { mirrorPresence } from "./presence-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
-import { ALL_SHARDS, onlineKey, revokedKey, SHARDS, sessionsKey, signOutKey } from "./redis-keys.ts";
+import {
+  ALL_SHARDS,
+  changesKey,
+  onlineKey,
+  revokedKey,
+  SHARDS,
+  sessionsKey,
+  signOutKey,
+} from "./redis-keys.ts";
+import { FIELD_OF, SessionCache, toSession } from "./session-cache-redis.ts";
 import type { Session, Sessions } from "./sessions.ts";
+
+const CHANGE_BYTES = 6;
 
 // The same session, put again by a call whose answer got lost, is done.
 const PUT = script(`
+${FIELD_OF}
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 if there == ARGV[2] then return 'done' end
 local holder = there and cjson.decode(there).sessionId or ''
 if holder ~= ARGV[3] then return there end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[4])
+redis.call('HSET', KEYS[3], field(ARGV[4]), ARGV[5])
 return 'done'
 `);
 
@@ -27,10 +41,12 @@ return answer
 `);
 
 const REMOVE = script(`
+${FIELD_OF}
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 if not there or cjson.decode(there).sessionId ~= ARGV[2] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[3]) end
+redis.call('HSET', KEYS[3], field(ARGV[3]), ARGV[4])
 return 1
 `);
 
@@ -45,23 +61,21 @@ redis.call('SET', KEYS[1], generation .. ' ' .. ARGV[2], 'PXAT', ARGV[3])
 export function redisSessions(client: RedisClient, log: Logger): Sessions {
   const mirror = mirrorPresence(client, log);
 
-  async function ofUsers(userIds: readonly number[]): Promise<Map<number, Session[]>> {
-    const found = new Map<number, Session[]>();
-    await Promise.all(
+  const cache = new SessionCache(client);
+  const read = async (userIds: readonly number[]) => {
+    const found = await Promise.all(
       client
         .together(userIds, (userId) => userId % SHARDS)
-        .map(async (its) => {
-          // Joined in Redis and decoded as one text, they would cost it more than is saved here.
-          for (const row of await client.scriptOfMany<Buffer[]>(OF_USERS, its.map(sessionsKey))) {
-            const session = toSession(row);
-            const others = found.get(session.userId);
-            if (others) others.push(session);
-            else found.set(session.userId, [session]);
-          }
-        }),
+        .map((its) => client.scriptOfMany<Buffer[]>(OF_USERS, its.map(sessionsKey))),
     );
-    return found;
-  }
+    return Map.groupBy(found.flat().map(toSession), ({ userId }) => userId);
+  };
+  const keysOf = (userId: number) => {
+    const shard = userId % SHARDS;
+    return [sessionsKey(userId), onlineKey(shard), changesKey(client.home(shard))];
+  };
+  // Random, so that none comes again: after a failover of Redis, that of a counter would.
+  const change = () => randomBytes(CHANGE_BYTES).toString("base64url");
 
   // Every request with a token asks. Each is an event of its own: those of one turn of the event loop ask together, or the
   // first would go ahead alone, and have an append of its own for which all others wait.
@@ -86,25 +100,25 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
   const revocations = new Batcher(askRevoked, undefined, { soon });
 
   return {
-    ofUsers,
+    // One alone is mostly somebody who logs in: to ask whether it changed would only be one more command.
+    ofUsers: (userIds) => (userIds.length === 1 ? read(userIds) : cache.ofUsers(userIds)),
     async put(session, sees) {
       const { userId, slot } = session;
-      const keys = [sessionsKey(userId), onlineKey(userId % SHARDS)];
-      const row = JSON.stringify(session);
-      const answer = await client.script<Buffer | null>(PUT, keys, [slot, row, sees ?? "", userId]);
+      const args = [slot, JSON.stringify(session), sees ?? "", userId, change()];
+      const answer = await client.script<Buffer | null>(PUT, keysOf(userId), args);
       if (String(answer) !== "done") return answer && toSession(answer);
       if (sees !== session.sessionId) await mirror(userId);
       return "done";
     },
     async remove(userId, slot, sessionId) {
-      const keys = [sessionsKey(userId), onlineKey(userId % SHARDS)];
-      const removed = await client.script<number>(REMOVE, keys, [slot, sessionId, userId]);
+      const args = [slot, sessionId, userId, change()];
+      const removed = await client.script<number>(REMOVE, keysOf(userId), args);
       if (removed) await mirror(userId);
       return removed === 1;
     },
     async list(after, limit) {
       const userIds = await onlineAfter(client, after, limit);
-      const sessions = await ofUsers(userIds);
+      const sessions = await read(userIds);
       // Who logged out since then leaves a page that is shorter, but an empty one would look like the last.
       if (sessions.size > 0 || userIds.length === 0)
         return userIds.flatMap((userId) => sessions.get(userId) ?? []);
@@ -129,10 +143,6 @@ export function redisSessions(client: RedisClient, log: Logger): Sessions {
 function toSignOut(text: string): SignOut {
   const [generation, spared] = text.split(" ") as [string, string];
   return { generation: Number(generation), spared };
-}
-
-function toSession(row: Buffer): Session {
-  return JSON.parse(String(row)) as Session;
 }
 
 /** The next users who are online, at most `limit`, none only when there are no more. */

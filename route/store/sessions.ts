@@ -1,18 +1,18 @@
 /** One logged-in device of an account on one start of one server. */
 export interface Session {
-  userId: number;
-  userName: string;
-  sessionId: string;
+  readonly userId: number;
+  readonly userName: string;
+  readonly sessionId: string;
   /** What the account may have one session of: the device's name under `multi`, else "". */
-  slot: string;
-  device: string;
+  readonly slot: string;
+  readonly device: string;
   /** "ip:port:httpPort" of the server, and which start of it. */
-  server: string;
-  bootId: string;
+  readonly server: string;
+  readonly bootId: string;
   /** False from the claim until a connection followed. */
-  confirmed: boolean;
+  readonly confirmed: boolean;
   /** Milliseconds since 1970: when it was claimed, or confirmed; or DOUBTED. */
-  since: number;
+  readonly since: number;
 }
 
 /** The `since` of a session that a CIM v2 peer called over, though its connection may stand. */
@@ -24,7 +24,7 @@ export const DOUBTED = 0;
  */
 export interface Sessions {
   /** Every session of each of these users; none for a user without. */
-  ofUsers(userIds: readonly number[]): Promise<Map<number, Session[]>>;
+  ofUsers(userIds: readonly number[]): Promise<Map<number, readonly Session[]>>;
   /**
    * Put `session` into its slot, in one atomic step, if what is there is what the caller saw: nothing (`null`) or
    * the session of that id. Otherwise changes nothing and answers what is there now.

@@ -6,6 +6,7 @@ import type { Session } from "../../../route/store/sessions.ts";
 import type { Store } from "../../../route/store/store.ts";
 import { REPOSITORY } from "../../support/process.ts";
 import { type RedisServer, redisMissing, startRedis } from "../../support/redis.ts";
+import { until } from "../../support/until.ts";
 
 // Real processes are started, killed and waited for.
 setDefaultTimeout(20 * 1000);
@@ -109,6 +110,68 @@ describe.skipIf(redisMissing !== null)(
       for (const route of routes) await route.close();
     });
 
+    test("a message that cannot be pushed keeps none of those accepted with it marked", async () => {
+      const message = (conversation: string) => ({
+        conversation,
+        senderId: 1,
+        messageId: "m",
+        at: 5,
+        bytes: new Uint8Array(10),
+      });
+      await store.log.append(["all", "p2p:1:2", "p2p:1:3"].map(message));
+      const marks = async () => {
+        const its = (await keys()).filter((key) => key.startsWith("cim:marks:"));
+        return (await Promise.all(its.map((key) => redis.ask("ZRANGE", key, 0, -1, "WITHSCORES")))).flat(2);
+      };
+      expect(await marks()).toEqual(["all 1 1,p2p:1:2 1 1,p2p:1:3 1 1", "5"]);
+      await store.log.pushed(["all", "p2p:1:3"].map((conversation) => ({ conversation, seq: 1 })));
+      const other = await openRedis(redis.url, silent);
+      await until("the other one stands alone", async () => {
+        // As the sweep does every second.
+        await store.log.unpushed(Date.now(), 10);
+        return String(await marks()) === "p2p:1:2 1 1,5";
+      });
+      expect((await other.log.unpushed(Date.now(), 10)).map(({ conversation }) => conversation)).toEqual([
+        "p2p:1:2",
+      ]);
+      await store.log.pushed([{ conversation: "p2p:1:2", seq: 1 }]);
+      expect(await marks()).toEqual([]);
+      await other.close();
+    });
+
+    test("what one route keeps of sessions is what another made of them since, and read from Redis only then", async () => {
+      const other = await openRedis(redis.url, silent);
+      const users = [1, 1001, ...Array.from({ length: 5000 }, (_, i) => 5001 + i)];
+      const held = async () => {
+        const commands = async () =>
+          Number(/cmdstat_hvals:calls=(\d+)/.exec(String(await redis.ask("INFO", "commandstats")))?.[1] ?? 0);
+        const before = await commands();
+        const sessions = await store.sessions.ofUsers(users);
+        return [
+          Object.fromEntries(
+            [...sessions].map(([userId, its]) => [userId, its.map(({ sessionId }) => sessionId)]),
+          ),
+          (await commands()) - before,
+        ];
+      };
+      await redis.ask("CONFIG", "RESETSTAT");
+      await other.sessions.put(session({ userId: 1, sessionId: "a" }), null);
+      expect([await held(), await held()]).toEqual([
+        [{ 1: ["a"] }, users.length],
+        [{ 1: ["a"] }, 0],
+      ]);
+      await other.sessions.put(session({ userId: 7001, sessionId: "b" }), null);
+      await other.sessions.put(session({ userId: 1, sessionId: "a", confirmed: true }), "a");
+      // 1; 1001, 5001, 6001 … 9001.
+      expect(await held()).toEqual([{ 1: ["a"], 7001: ["b"] }, 1 + 6]);
+      expect((await store.sessions.ofUsers([1])).get(1)).toEqual([
+        session({ userId: 1, sessionId: "a", confirmed: true }),
+      ]);
+      await other.sessions.remove(1, "", "a");
+      expect((await held())[0]).toEqual({ 7001: ["b"] });
+      await other.close();
+    });
+
     test("what retention and leaving leave behind are counters, members' lists, and nothing else", async () => {
       const drafts = Array.from({ length: 300 }, (_, i) => ({
         conversation: i % 3 ? "p2p:1:2" : "all",
@@ -134,6 +197,7 @@ describe.skipIf(redisMissing !== null)(
       const left = await keys();
       const expiring = left.filter((key) => /^cim:(revoked|signout|throttle):/.test(key));
       expect(left.filter((key) => !expiring.includes(key))).toEqual([
+        "cim:changes:{u0}",
         "cim:heads:{c184}",
         "cim:heads:{c196}",
         "cim:talks:{u1}:1",

@@ -85,9 +85,9 @@ describe.skipIf(redisMissing !== null)(
 
     test("keys of a newer CIM are left alone", async () => {
       await using redis = await startRedis();
-      await redis.ask("SET", "cim:version", 3);
+      await redis.ask("SET", "cim:version", 4);
       expect(await refusal(redis.url)).toBe(
-        `CIM_STORE=${redis.url}: has keys of version 3, this CIM knows 2: start a newer CIM, or name another Redis`,
+        `CIM_STORE=${redis.url}: has keys of version 4, this CIM knows 3: start a newer CIM, or name another Redis`,
       );
     });
 
@@ -110,7 +110,7 @@ describe.skipIf(redisMissing !== null)(
         { seq: 1501, at: 1, retry: false },
         { seq: 1, at: 1, retry: true },
       ]);
-      expect(await redis.ask("GET", "cim:version")).toBe("2");
+      expect(await redis.ask("GET", "cim:version")).toBe("3");
       expect(await redis.ask("EXISTS", `${shard}:p2p:1:2`)).toBe(0);
       expect(await store.log.trim(2, 2000)).toBe(1501);
       expect(await redis.ask("EXISTS", shard)).toBe(0);

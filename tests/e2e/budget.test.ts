@@ -33,6 +33,13 @@ const SERVERS: Record<Operation, Record<string, Budget>> = {
     "bytes to clients": [5632, 5128, "a message and its part of the receipt: 80 for each"],
     "bytes from clients": [2176, 1992, "31 for each"],
   },
+  "p2p to six, in one Send": {
+    "uplink calls": [1, 1, "a Send is passed on as it came"],
+    "downlink calls": [2, 2, "what is for one server goes together"],
+    writes: [7, 7, "a message to each, and one receipt"],
+    "bytes to clients": [540, 488, "to each a message, and its part of the receipt"],
+    "bytes from clients": [210, 194, "32 for each"],
+  },
   "p2p over HTTP": {
     "uplink calls": [0, 0, "the route has it already"],
     "downlink calls": [1, 1, "to the receiver's server"],
@@ -90,6 +97,11 @@ const REDIS: Record<Operation, Record<string, Budget>> = {
     "commands of the largest append": [6, 5, "of many messages as of one, but for looking for retries first"],
     "Redis commands": [11, 10, "of many messages as of one, but for looking for retries first"],
   },
+  "p2p to six, in one Send": {
+    appends: [1, 1, "what comes together is appended together"],
+    "commands of the largest append": [22, 19, "head, retries, log of each; one mark"],
+    "Redis commands": [26, 24, "the append (20), which sessions changed (2), the mark off (2)"],
+  },
   "p2p over HTTP": {
     appends: [1, 1, "one script"],
     "commands of the largest append": [5, 4, APPEND],
@@ -130,6 +142,12 @@ const SQLITE: Record<Operation, Record<string, Budget>> = {
     "journal rows": [1, 1, "a batch is a row"],
     transactions: [3, 3, SETTLED],
     "pages written": [32, 17, "of many messages little more than of one: they lie side by side"],
+    syncs: [1, 1, "once for all of them"],
+  },
+  "p2p to six, in one Send": {
+    "journal rows": [1, 1, "a batch is a row"],
+    transactions: [3, 3, SETTLED],
+    "pages written": [32, 13, "of each conversation its own pages, once it settles"],
     syncs: [1, 1, "once for all of them"],
   },
   "p2p over HTTP": {

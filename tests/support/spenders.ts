@@ -1,12 +1,14 @@
 /** The members of a chat whose costs are counted, and what they do. */
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ALL, p2p } from "../../proto/conversation.ts";
 import { encodeFrame } from "../../proto/frame.ts";
-import { Command } from "../../proto/gen/cim_pb.ts";
+import { Command, type OutgoingSchema, SendSchema } from "../../proto/gen/cim_pb.ts";
 import type { Member, Spending, Spent } from "./spending.ts";
 
 export const OPERATIONS = [
   "p2p, one by one",
   "p2p, 64 in one Send",
+  "p2p to six, in one Send",
   "p2p over HTTP",
   "all",
   "a login",
@@ -19,6 +21,7 @@ export type Operation = (typeof OPERATIONS)[number];
 /** Messages that are sent one by one; what is counted is for each of them. */
 const ONE_BY_ONE = 8;
 const TOGETHER = 64;
+const SIX = 6;
 /** Of all messages: a messageId and a text of eight characters. */
 const TEXT_LENGTH = 8;
 
@@ -82,6 +85,22 @@ export class Spenders {
     "p2p, 64 in one Send": async () => {
       await this.#send(TOGETHER);
       await this.#settled();
+    },
+    "p2p to six, in one Send": async () => {
+      const receivers = this.#online.slice(1, 1 + SIX);
+      const messages = receivers.map(({ userId }): MessageInitShape<typeof OutgoingSchema> => {
+        const text = this.#text();
+        return {
+          conversation: p2p(this.alice.userId, userId),
+          messageId: text,
+          content: { case: "text", value: text },
+        };
+      });
+      const value = toBinary(SendSchema, create(SendSchema, { messages }));
+      this.alice.wire.control({ case: "send", value });
+      await this.alice.wire.sent();
+      for (const { wire } of receivers) await wire.message();
+      for (const { conversation } of messages) await this.spending.engine.settled(conversation!);
     },
     "p2p over HTTP": async () => {
       const to = { userId: this.alice.userId, receiveUserId: this.bob.userId };

@@ -18,13 +18,13 @@ import {
 // ARGV: the keys and names, that of the marks, then for each shard heads, oldest, retries, what precedes the name of a log,
 // and the name of each lot; whether new conversations may begin ("1"); when the first of all was accepted; and all records
 // in that order, packed (record-redis.ts).
-// Answers the head of each lot before it; for each retry its lot, which of its records it is, its seq, and when it was
-// accepted; the lots of conversations that are new and may not begin: nothing was done for these; and the mark.
+// Answers for each retry its lot, which of its records it is, its seq, and when it was accepted; the lots of conversations
+// that are new and may not begin: nothing was done for these; and the mark, which tells the seqs of all others.
 // As many commands for a lot of any size: they, and what Lua does around them, are what an append costs. Numbers go to
 // commands as text by %d: by themselves they would go through a far slower %.17g.
 const APPEND = script(`
 local call, format, sub, read = redis.call, string.format, string.sub, struct.unpack
-local heads, retries, new, runs = {}, {}, {}, {}
+local retries, new, runs, lot = {}, {}, {}, 0
 local key, mayBegin, packed, place = string.gmatch(ARGV[1], '%S+'), ARGV[2] == '1', ARGV[4], 1
 
 local function number()
@@ -41,7 +41,7 @@ local function record(name)
 end
 
 local function retry(j, seq, at)
-  for _, number in ipairs({ #heads + 1, j, tonumber(seq), at }) do retries[#retries + 1] = number end
+  for _, number in ipairs({ lot, j, tonumber(seq), at }) do retries[#retries + 1] = number end
 end
 
 local function acceptedAt(log, head, seq)
@@ -52,13 +52,14 @@ local marksKey = key()
 for headsKey in key do
   local oldestKey, retriesKey, prefix = key(), key(), key()
   for _ = 1, number() do
+    lot = lot + 1
     local name = key()
     local log, count = prefix .. name, number()
     local seq = call('HINCRBY', headsKey, name, format('%d', count))
     local head, length, added, oldest = seq - count, 0, 0, nil
     if head == 0 and not mayBegin then
       call('HDEL', headsKey, name)
-      new[#new + 1] = #heads + 1
+      new[#new + 1] = lot
       for _ = 1, count do record(name) end
     else
       if count == 1 then
@@ -97,12 +98,11 @@ for headsKey in key do
         runs[#runs + 1] = name .. format(' %d %d', head + 1, head + added)
       end
     end
-    heads[#heads + 1] = head
   end
 end
 local mark = table.concat(runs, ',')
 if #runs > 0 then call('ZADD', marksKey, ARGV[3], mark) end
-return { heads, retries, new, mark }
+return { retries, new, mark }
 `);
 
 /** Of each shard, as the script reads them. */
@@ -122,7 +122,7 @@ interface Lot {
   drafts: number[];
 }
 
-type Answer = [heads: number[], retries: number[], unknown: number[], mark: Buffer];
+type Answer = [retries: number[], unknown: number[], mark: Buffer];
 
 /**
  * One call for all; in a Cluster one for each shard. A private conversation is put on both members' lists before its
@@ -167,25 +167,25 @@ export function appendRedis(
     }
     const since = Math.min(...drafts.map(({ at }) => at));
     const args = [mayBegin ? 1 : 0, since, packed.bytes];
-    const [heads, retries, unknown, mark] = await client.scriptOfMany<Answer>(
+    const [retries, unknown, mark] = await client.scriptOfMany<Answer>(
       APPEND,
       [marksKey(home), ...keys],
       args,
     );
-    marks.add({ home, since, text: String(mark) });
     for (let i = 0; i < retries.length; i += RETRY_NUMBERS) {
       const [lot, record, seq, at] = retries.slice(i, i + RETRY_NUMBERS) as [number, number, number, number];
       appended[sent[lot - 1]!.drafts[record - 1]!] = { seq, at, retry: true };
     }
     const left = new Set(unknown.map((lot) => sent[lot - 1]!));
-    for (const [i, lot] of sent.entries()) if (!left.has(lot)) place(drafts, lot, heads[i]!, appended);
+    // Of each lot, what is no retry is a run.
+    const runs = marks.set({ home, since, text: String(mark) }).values();
+    for (const lot of left.size > 0 ? sent.filter((lot) => !left.has(lot)) : sent) {
+      const fresh = lot.drafts.filter((i) => appended[i] === undefined);
+      if (fresh.length === 0) continue;
+      let { next: seq } = runs.next().value!;
+      for (const i of fresh) appended[i] = { seq: seq++, at: drafts[i]!.at, retry: false };
+    }
     return [...left];
-  }
-
-  /** Those of a lot that are no retries follow one another. */
-  function place(drafts: readonly Draft[], lot: Lot, head: number, appended: Appended[]): void {
-    let seq = head;
-    for (const i of lot.drafts) appended[i] ??= { seq: ++seq, at: drafts[i]!.at, retry: false };
   }
 
   async function announce(names: string[]): Promise<void> {

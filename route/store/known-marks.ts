@@ -62,31 +62,33 @@ export class KnownMarks {
   /** What is left of each mark that is being changed. */
   readonly #changing = new Map<Known, OpenRun[]>();
 
-  /** It was set, or found. Answers what of it is still to be pushed, as far as is known here. */
-  add(mark: Mark): readonly Run[] {
+  /** It was set by this process just now. Answers its runs. */
+  set(mark: Mark): readonly Run[] {
+    return this.#add(opened(mark));
+  }
+
+  /** It was found. Answers what of it is still to be pushed, as far as is known here. */
+  find(mark: Mark): readonly Run[] {
     const known = this.#marks.get(mark.text);
     if (known) return known.runs.filter(isLeft);
-    const added: Known = { ...mark, runs: [], left: 0 };
-    const runs = mark.text === "" ? [] : mark.text.split(",").map((text) => runOf(text, added));
+    const found = opened(mark);
     // Another route may have put a smaller mark in the place of one that is known here: what stands in Redis counts.
-    for (const { conversation, first, last } of runs) {
-      const other = this.#find(conversation, first) ?? this.#find(conversation, last);
+    for (const { conversation, first, last } of found.runs) {
+      const other = this.#runOf(conversation, first) ?? this.#runOf(conversation, last);
       if (other) this.#forget(other.mark);
     }
-    this.#learn(added, runs);
-    while (this.#count > MAX_RUNS) this.#forget(this.#marks.values().next().value!);
-    return runs;
+    return this.#add(found);
   }
 
   /** The message was pushed. @param now milliseconds */
   pushed(conversation: string, seq: number, now: number): void {
-    const run = this.#find(conversation, seq);
+    const run = this.#runOf(conversation, seq);
     if (run && push(run, seq)) this.#finish(run, now);
   }
 
   /** None of these will ever be pushed. */
   drop({ conversation, next, last }: Run, now: number): void {
-    const run = this.#find(conversation, next);
+    const run = this.#runOf(conversation, next);
     if (run?.last !== last) return;
     run.next = last + 1;
     this.#finish(run, now);
@@ -120,9 +122,9 @@ export class KnownMarks {
     const runs = this.#changing.get(known) ?? [];
     this.#forget(known);
     if (!there || runs.length === 0) return;
-    const successor: Known = { ...known, text: rest, runs: [], left: 0 };
+    const successor: Known = { ...known, text: rest, runs, left: runs.filter(isLeft).length };
     for (const run of runs) run.mark = successor;
-    this.#learn(successor, runs);
+    this.#add(successor);
     this.#note(successor, now);
   }
 
@@ -146,17 +148,16 @@ export class KnownMarks {
     } else if (mark.left < mark.runs.length && !this.#parted.has(mark)) this.#parted.set(mark, now);
   }
 
-  #learn(mark: Known, runs: OpenRun[]): void {
-    if (runs.length === 0) return;
-    mark.runs = runs;
-    mark.left = runs.filter(isLeft).length;
-    this.#marks.set(mark.text, mark);
-    this.#count += runs.length;
-    for (const run of runs) {
+  #add(mark: Known): readonly Run[] {
+    if (mark.runs.length > 0) this.#marks.set(mark.text, mark);
+    this.#count += mark.runs.length;
+    for (const run of mark.runs) {
       const others = this.#runs.get(run.conversation);
       if (others) others.splice(placeOf(run.first, others), 0, run);
       else this.#runs.set(run.conversation, [run]);
     }
+    while (this.#count > MAX_RUNS) this.#forget(this.#marks.values().next().value!);
+    return mark.runs;
   }
 
   #forget(mark: Known): void {
@@ -172,7 +173,7 @@ export class KnownMarks {
     }
   }
 
-  #find(conversation: string, seq: number): OpenRun | undefined {
+  #runOf(conversation: string, seq: number): OpenRun | undefined {
     const runs = this.#runs.get(conversation);
     const run = runs?.[placeOf(seq, runs)];
     return run && run.first <= seq ? run : undefined;
@@ -212,7 +213,14 @@ function textOf({ conversation, next, last }: Run): string {
   return `${conversation} ${next} ${last}`;
 }
 
-function runOf(text: string, mark: Known): OpenRun {
-  const [conversation, first, last] = text.split(" ") as [string, string, string];
-  return { mark, conversation, first: Number(first), last: Number(last), next: Number(first), pushed: null };
+function opened(found: Mark): Known {
+  const mark: Known = { ...found, runs: [], left: 0 };
+  if (found.text === "") return mark;
+  for (const text of found.text.split(",")) {
+    const [conversation, from, to] = text.split(" ") as [string, string, string];
+    const first = Number(from);
+    mark.runs.push({ mark, conversation, first, last: Number(to), next: first, pushed: null });
+  }
+  mark.left = mark.runs.length;
+  return mark;
 }

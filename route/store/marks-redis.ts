@@ -46,9 +46,9 @@ export class Marks {
     this.#client = client;
   }
 
-  /** It was set. */
-  add(mark: Mark): void {
-    this.#known.add(mark);
+  /** It was set just now; "" for none. Answers its runs. */
+  set(mark: Mark): readonly Run[] {
+    return this.#known.set(mark);
   }
 
   /** Messages accepted before `at` that are marked, in seq order within each conversation, at most `limit`. */
@@ -136,7 +136,7 @@ export class Marks {
       const home = (turn + i) % SHARDS;
       const marks = found[home]!;
       for (let j = 0; j < marks.length; j += 2) {
-        runs.push(...this.#known.add({ home, since: Number(marks[j + 1]), text: marks[j]! }));
+        runs.push(...this.#known.find({ home, since: Number(marks[j + 1]), text: marks[j]! }));
       }
     }
     return runs;

@@ -6,11 +6,11 @@ const HELD_MS = 500;
 const mark = (text: string): Mark => ({ home: 7, since: 1000, text });
 const shown = (changes: readonly Change[]) => changes.map(({ mark, rest }) => [mark.text, rest]);
 const left = (marks: KnownMarks, text: string) =>
-  marks.add(mark(text)).map(({ conversation, next, last }) => [conversation, next, last]);
+  marks.find(mark(text)).map(({ conversation, next, last }) => [conversation, next, last]);
 
 test("a mark comes off once all messages of all its runs were pushed, in whatever order", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 3,p2p:1:2 5 5"));
+  marks.set(mark("all 1 3,p2p:1:2 5 5"));
   const told: unknown[] = [];
   for (const [conversation, seq] of [
     ["all", 3],
@@ -27,8 +27,8 @@ test("a mark comes off once all messages of all its runs were pushed, in whateve
 
 test("what is not marked is nobody's", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 2 2"));
-  marks.add(mark(""));
+  marks.set(mark("all 2 2"));
+  marks.set(mark(""));
   for (const [conversation, seq] of [
     ["all", 1],
     ["all", 3],
@@ -40,7 +40,7 @@ test("what is not marked is nobody's", () => {
 
 test("what holds a mark up stands alone in it after half a second", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 4,p2p:1:2 1 1,p2p:1:3 1 1"));
+  marks.set(mark("all 1 4,p2p:1:2 1 1,p2p:1:3 1 1"));
   marks.pushed("p2p:1:2", 1, 0);
   marks.pushed("all", 1, 1);
   expect([marks.waiting, shown(marks.changes(HELD_MS - 1))]).toEqual([true, []]);
@@ -58,7 +58,7 @@ test("what holds a mark up stands alone in it after half a second", () => {
 
 test("what is pushed while its mark is being changed comes off with the next change", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 1,p2p:1:2 1 1,p2p:1:3 1 1"));
+  marks.set(mark("all 1 1,p2p:1:2 1 1,p2p:1:3 1 1"));
   marks.pushed("all", 1, 0);
   const [change] = marks.changes(HELD_MS);
   marks.pushed("p2p:1:2", 1, HELD_MS);
@@ -70,8 +70,8 @@ test("what is pushed while its mark is being changed comes off with the next cha
 
 test("a change that failed is to be made again", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 1"));
-  marks.add(mark("p2p:1:2 1 1,p2p:1:3 1 1"));
+  marks.set(mark("all 1 1"));
+  marks.set(mark("p2p:1:2 1 1,p2p:1:3 1 1"));
   marks.pushed("all", 1, 0);
   marks.pushed("p2p:1:2", 1, 0);
   const changes = marks.changes(HELD_MS);
@@ -81,7 +81,7 @@ test("a change that failed is to be made again", () => {
 
 test("a mark that another route has taken off is no longer known", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 1,p2p:1:2 1 1"));
+  marks.set(mark("all 1 1,p2p:1:2 1 1"));
   marks.pushed("all", 1, 0);
   const [change] = marks.changes(HELD_MS);
   marks.made(change!, false, HELD_MS);
@@ -91,7 +91,7 @@ test("a mark that another route has taken off is no longer known", () => {
 
 test("where another route put a smaller mark in the place of a known one, the smaller one counts", () => {
   const marks = new KnownMarks();
-  marks.add(mark("all 1 9,p2p:1:2 1 1"));
+  marks.set(mark("all 1 9,p2p:1:2 1 1"));
   marks.pushed("p2p:1:2", 1, 0);
   const [change] = marks.changes(HELD_MS);
   expect(left(marks, "all 7 9")).toEqual([["all", 7, 9]]);
@@ -102,14 +102,14 @@ test("where another route put a smaller mark in the place of a known one, the sm
 
 test("runs that retention took count as pushed", () => {
   const marks = new KnownMarks();
-  const runs = marks.add(mark("all 1 9,p2p:1:2 1 1"));
+  const runs = marks.set(mark("all 1 9,p2p:1:2 1 1"));
   for (const run of runs) marks.drop(run, 0);
   expect(shown(marks.changes(0))).toEqual([["all 1 9,p2p:1:2 1 1", ""]]);
 });
 
 test("beyond a hundred thousand runs the oldest marks are forgotten, whole, and known again when they are found", () => {
   const marks = new KnownMarks();
-  for (let i = 1; i <= 50_001; i++) marks.add(mark(`all ${i} ${i},p2p:1:2 ${i} ${i}`));
+  for (let i = 1; i <= 50_001; i++) marks.set(mark(`all ${i} ${i},p2p:1:2 ${i} ${i}`));
   marks.pushed("all", 1, 0);
   marks.pushed("all", 2, 0);
   expect(shown(marks.changes(HELD_MS))).toEqual([["all 2 2,p2p:1:2 2 2", "p2p:1:2 2 2"]]);

@@ -6,9 +6,9 @@ import { type Content, encodeMessage } from "../proto/message.ts";
 import type { Outgoing } from "../proto/send.ts";
 import { CimError, type StatusName } from "../proto/status.ts";
 import type { Outbound } from "./addressing.ts";
-import type { Deliver } from "./deliver.ts";
+import type { Connected, Deliver } from "./deliver.ts";
 import type { RateLimit } from "./rate-limit.ts";
-import type { Appended, Draft, Log } from "./store/log.ts";
+import type { Appended, Draft } from "./store/log.ts";
 
 export interface Sender {
   userId: number;
@@ -35,8 +35,12 @@ export interface Receipt {
 }
 
 export interface AcceptParts {
-  log: Log;
-  deliver: Pick<Deliver, "push">;
+  /** Puts messages into the log, and answers with their places which sessions of these users are connected then. */
+  enter: (
+    drafts: readonly Draft[],
+    userIds: readonly number[],
+  ) => Promise<{ places: Appended[]; connected: Promise<Connected> }>;
+  deliver: Pick<Deliver, "push" | "partiesOf">;
   /** Which of these accounts exist. */
   known: (userIds: readonly number[]) => Promise<ReadonlySet<number>>;
   rates: RateLimit;
@@ -150,17 +154,19 @@ export class Accept {
     // From here on it counts how long a message has been marked: what waited for its turn was not.
     const at = (this.#parts.now ?? Date.now)();
     const drafts = entries.map((entry) => draftOf(entry, at));
-    const appended = await this.#parts.log.append(drafts);
-    const outbound = appended.map((place, i) => toPush(entries[i]!, drafts[i]!, place));
+    const { enter, deliver } = this.#parts;
+    const parties = entries.map(({ sender, receiverId }) => ({ senderId: sender.userId, receiverId }));
+    const { places, connected } = await enter(drafts, deliver.partiesOf(parties));
+    const outbound = places.map((place, i) => toPush(entries[i]!, drafts[i]!, place));
     // What is stored is accepted, whatever fails from here on: it is marked, and the sweep pushes it. Nor does the
     // next append wait for this.
-    const online = this.#parts.deliver.push(outbound).catch(() => outbound.map(() => true));
+    const online = deliver.push(outbound, connected).catch(() => outbound.map(() => true));
     let next = 0;
     return groups.map(({ length }) => {
       const from = next;
       next += length;
       return {
-        places: appended.slice(from, next),
+        places: places.slice(from, next),
         online: online.then((all) => all.slice(from, from + length)),
       };
     });

@@ -63,7 +63,7 @@ export class Addressing {
   }
 
   /** Whose sessions have to be known to sort these. */
-  partiesOf(messages: readonly Outbound[]): Set<number> {
+  partiesOf(messages: readonly Pick<Outbound, "senderId" | "receiverId">[]): Set<number> {
     const userIds = new Set<number>();
     for (const { receiverId, senderId } of messages) {
       if (receiverId === null) continue;

@@ -26,6 +26,9 @@ export const TAKE_OVER_MS = 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
 
+/** Sessions that a connection followed, by their users. */
+export type Connected = ReadonlyMap<number, readonly Session[]>;
+
 /** The servers as delivering needs them. */
 export interface Destinations extends Reached {
   alive(): readonly ServerInstance[];
@@ -39,7 +42,7 @@ export interface DeliverParts {
   /** Servers of CIM v2, which take no downlinks. */
   v2Servers: Pick<V2Servers, "take">;
   /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
-  connected: (userIds: readonly number[]) => Promise<Map<number, Session[]>>;
+  connected: (userIds: readonly number[]) => Promise<Connected>;
   policy: Config["loginPolicy"];
   logger: Logger;
   now?: () => number;
@@ -73,20 +76,23 @@ export class Deliver {
     this.#look();
   }
 
+  /** Whose sessions have to be known to push these. */
+  partiesOf(messages: readonly Pick<Outbound, "senderId" | "receiverId">[]): number[] {
+    return [...this.#addressing.partiesOf(messages)];
+  }
+
   /**
    * Sends messages on their way, in the order given and after those of earlier calls, and answers for each whether a
    * receiver is online; it does not wait for the servers.
+   * @param connected of all `partiesOf` these, as they were after the messages stood in the log
    */
-  async push(messages: readonly Outbound[]): Promise<boolean[]> {
-    const found = Promise.all([
-      this.#parts.connected([...this.#addressing.partiesOf(messages)]),
-      this.#pushed,
-    ]);
+  async push(messages: readonly Outbound[], connected: Promise<Connected>): Promise<boolean[]> {
+    const found = Promise.all([connected, this.#pushed]);
     this.#pushed = found.catch(() => undefined);
     this.#underWay.set(messages, this.#pushed);
     try {
-      const [connected] = await found;
-      const { parcels, written, online } = this.#addressing.sort(messages, connected);
+      const [sessions] = await found;
+      const { parcels, written, online } = this.#addressing.sort(messages, sessions);
       // Nobody waits for this: a mark that cannot be taken off now comes back with the sweep.
       const dispatched = this.#dispatch(messages, parcels, written)
         .catch((error) => this.#parts.logger.warn({ error: String(error) }, "delivered messages stay marked"))
@@ -136,7 +142,8 @@ export class Deliver {
       const left = marked.filter((message) => !underWay.has(nameOf(message)));
       if (left.length === 0) return;
       this.#parts.logger.info({ messages: left.length }, "taking up messages that were not pushed");
-      await this.push(left.map(toOutbound));
+      const outbound = left.map(toOutbound);
+      await this.push(outbound, this.#parts.connected(this.partiesOf(outbound)));
     } catch (error) {
       this.#parts.logger.warn({ error: String(error) }, "cannot look for messages that were not pushed");
     } finally {

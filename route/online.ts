@@ -22,10 +22,7 @@ export class Online {
 
   /** The sessions of each of these users that a connection followed, whether their servers are alive or not. */
   async connected(userIds: readonly number[]): Promise<Map<number, Session[]>> {
-    const connected = new Map<number, Session[]>();
-    for (const [userId, held] of await this.#parts.sessions.ofUsers(userIds))
-      connected.set(userId, held.filter(isConnected));
-    return connected;
+    return connectedAmong(await this.#parts.sessions.ofUsers(userIds));
   }
 
   /** Users online with an id above `after`, by id; `next` is where the following page starts, null after the last. */
@@ -60,6 +57,13 @@ export class Online {
   isLapsed(session: Session): boolean {
     return !session.confirmed && session.since + CLAIM_LIFE_MS <= (this.#parts.now ?? Date.now)();
   }
+}
+
+/** Of the sessions of each user, those that a connection followed. */
+export function connectedAmong(sessions: ReadonlyMap<number, readonly Session[]>): Map<number, Session[]> {
+  const connected = new Map<number, Session[]>();
+  for (const [userId, held] of sessions) connected.set(userId, held.filter(isConnected));
+  return connected;
 }
 
 /** Whether a connection followed the claim. A CIM v2 server never says so: there it is taken for granted. */

@@ -17,7 +17,7 @@ import { internalCalls } from "./internal.ts";
 import { Leaving } from "./leaving.ts";
 import { Login } from "./login.ts";
 import { Metrics } from "./metrics.ts";
-import { Online } from "./online.ts";
+import { connectedAmong, Online } from "./online.ts";
 import type { Page } from "./page.ts";
 import { PasswordChange } from "./password-change.ts";
 import { PasswordDesk, type Passwords } from "./passwords.ts";
@@ -89,7 +89,15 @@ export function openRoute(options: RouteOptions): Route {
     logger,
   });
   const rates = new RateLimit(config.maxMessagesPerSecond);
-  const accept = new Accept({ log, deliver, known: (userIds) => callers.known(userIds), rates });
+  const accept = new Accept({
+    enter: async (drafts, userIds) => {
+      const { places, sessions } = await store.enter(drafts, userIds);
+      return { places, connected: sessions.then(connectedAmong) };
+    },
+    deliver,
+    known: (userIds) => callers.known(userIds),
+    rates,
+  });
   const sync = new SyncPages(log, cursors);
   const uplinks = new Uplinks({ presence, leaving, accept, cursors, sync, logger });
   const retention = new Retention({ log, cursors, retentionMs: config.retentionMs, logger });

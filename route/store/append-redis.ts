@@ -124,23 +124,25 @@ interface Lot {
 
 type Answer = [retries: number[], unknown: number[], mark: Buffer];
 
+/** `atOnce`: all of it stood after what was sent to Redis before this was first waited for. */
+export type AppendRedis = (drafts: readonly Draft[]) => Promise<{ places: Appended[]; atOnce: boolean }>;
+
 /**
  * One call for all; in a Cluster one for each shard. A private conversation is put on both members' lists before its
  * first message is accepted: nobody misses one because a process died in between.
  */
-export function appendRedis(
-  client: RedisClient,
-  marks: Marks,
-): (drafts: readonly Draft[]) => Promise<Appended[]> {
-  async function appendTogether(drafts: readonly Draft[]): Promise<Appended[]> {
-    const appended = Array<Appended>(drafts.length);
-    const unknown = await appendLots(drafts, lotsOf(drafts), false, appended);
+export function appendRedis(client: RedisClient, marks: Marks): AppendRedis {
+  const appendTogether: AppendRedis = async (drafts) => {
+    const places = Array<Appended>(drafts.length);
+    const { repeated } = client;
+    const unknown = await appendLots(drafts, lotsOf(drafts), false, places);
+    const atOnce = unknown.length === 0 && client.repeated === repeated;
     if (unknown.length > 0) {
       await announce(unknown.map(({ name }) => name));
-      await appendLots(drafts, unknown, true, appended);
+      await appendLots(drafts, unknown, true, places);
     }
-    return appended;
-  }
+    return { places, atOnce };
+  };
 
   /** Fills in where the drafts stand; answers the lots of conversations that are new and may not begin. */
   async function appendLots(
@@ -210,10 +212,10 @@ export function appendRedis(
     await Promise.all(
       groups.map(async (group) => {
         const appended = await appendTogether(group);
-        for (const [i, draft] of group.entries()) places.set(draft, appended[i]!);
+        for (const [i, draft] of group.entries()) places.set(draft, appended.places[i]!);
       }),
     );
-    return drafts.map((draft) => places.get(draft)!);
+    return { places: drafts.map((draft) => places.get(draft)!), atOnce: false };
   };
 }
 

@@ -1,4 +1,4 @@
-import { appendRedis } from "./append-redis.ts";
+import { type AppendRedis, appendRedis } from "./append-redis.ts";
 import type { Log, PageLimit, Stored } from "./log.ts";
 import { Marks } from "./marks-redis.ts";
 import { messageOf } from "./record-redis.ts";
@@ -69,7 +69,7 @@ return taken
 /** Conversations that one call of TRIM looks at. */
 const TRIM_CONVERSATIONS = 100;
 
-export function redisLog(client: RedisClient): Log {
+export function redisLog(client: RedisClient): Omit<Log, "append"> & { append: AppendRedis } {
   const marks = new Marks(client);
 
   async function read(

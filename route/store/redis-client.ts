@@ -77,6 +77,8 @@ export class RedisClient {
   #lost = "the connection was closed";
   #probedAt = 0;
   #closed = false;
+  /** How many scripts were sent a second time, after what was sent behind them, since Redis did not know them yet. */
+  repeated = 0;
 
   constructor(
     readonly address: RedisAddress,
@@ -135,6 +137,7 @@ export class RedisClient {
       } catch (error) {
         // Not run, since Redis has not seen it yet or was restarted.
         if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+        this.repeated++;
         return (await this.#redis.evalBuffer(lua, keys.length, ...keys, ...args)) as T;
       }
     });

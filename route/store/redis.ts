@@ -34,13 +34,24 @@ export async function openRedis(url: string, log: Logger, patienceMs = PATIENCE_
     if (!(error instanceof CimError)) throw error;
     throw new ConfigError(`CIM_STORE=${address.shown}: ${error.message}`, { cause: error });
   }
+  const sessions = redisSessions(client, log);
+  const { append, ...logs } = redisLog(client);
   return {
     accounts: redisAccounts(client),
-    sessions: redisSessions(client, log),
-    log: redisLog(client),
+    sessions,
+    log: { ...logs, append: async (drafts) => (await append(drafts)).places },
     cursors: redisCursors(client),
     throttle: redisThrottle(client),
     locks: redisLocks(client),
+    enter: async (drafts, userIds) => {
+      // One connection brings both to Redis in this order. A Cluster has one for each node.
+      const appending = append(drafts);
+      const asked = client.address.kind === "cluster" ? null : sessions.ofUsers(userIds);
+      // Nobody asks for it if the messages do not stand.
+      asked?.catch(() => undefined);
+      const { places, atOnce } = await appending;
+      return { places, sessions: atOnce && asked ? asked : sessions.ofUsers(userIds) };
+    },
     trouble: () => client.trouble(),
     close: () => client.close(),
   };

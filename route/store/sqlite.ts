@@ -14,13 +14,18 @@ import { memoryThrottle } from "./throttle-memory.ts";
 export async function openSqlite(name: string): Promise<Store & { log: SqliteLog }> {
   const file = new SqliteFile(name);
   const log = sqliteLog(file);
+  const sessions = sqliteSessions(file);
   return {
     accounts: sqliteAccounts(file),
-    sessions: sqliteSessions(file),
+    sessions,
     log,
     cursors: sqliteCursors(file),
     throttle: memoryThrottle(),
     locks: memoryLocks(),
+    enter: async (drafts, userIds) => {
+      const places = await log.append(drafts);
+      return { places, sessions: sessions.ofUsers(userIds) };
+    },
     trouble: () => file.trouble(),
     close: async () => {
       log.settleNow();

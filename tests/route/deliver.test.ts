@@ -10,6 +10,7 @@ import { CimError } from "../../proto/status.ts";
 import { Accept } from "../../route/accept.ts";
 import { Deliver, TAKE_OVER_MS } from "../../route/deliver.ts";
 import { RateLimit } from "../../route/rate-limit.ts";
+import type { Draft } from "../../route/store/log.ts";
 import type { Session } from "../../route/store/sessions.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
 import type { Store } from "../../route/store/store.ts";
@@ -271,7 +272,11 @@ function start(policy: "reject" | "multi", perSecond = 1000): void {
     asked.push([...userIds]);
     return new Set(userIds.filter((userId) => userId !== 999));
   };
-  accept = new Accept({ log: store.log, deliver, known, rates: new RateLimit(perSecond), now: () => now });
+  const enter = async (drafts: readonly Draft[], userIds: readonly number[]) => ({
+    places: await store.log.append(drafts),
+    connected: network.connected(userIds),
+  });
+  accept = new Accept({ enter, deliver, known, rates: new RateLimit(perSecond), now: () => now });
 }
 
 function say(conversation: string, content: string) {

@@ -47,9 +47,9 @@ export function Composer({ thread }: { thread: Thread }) {
       {picking && (
         <EmojiPicker
           onPick={insert}
-          onClose={() => {
+          onClose={(byKey) => {
             setPicking(false);
-            area.current?.focus();
+            if (byKey) area.current?.focus();
           }}
         />
       )}

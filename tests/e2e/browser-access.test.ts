@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { Person } from "../support/browser.ts";
 import { join, PASSWORD } from "../support/chat.ts";
 import { REPOSITORY } from "../support/process.ts";
+import { until } from "../support/until.ts";
 import { visit } from "../support/visit.ts";
 
 const here = visit();
@@ -180,6 +181,51 @@ describe("on a phone", () => {
     expect(await inView()).toEqual({ list: false, conversation: true });
     await page.goBack();
     expect(await inView()).toEqual({ list: true, conversation: false });
+  });
+
+  test("the emoji stand below the messages, which scroll meanwhile; a tap on them puts the emoji away", async () => {
+    const system = await here.system();
+    await using bob = await join(system, "bob");
+    for (let i = 1; i <= 40; i++) await bob.sendAll(`number ${i}`);
+    const ann = await here.join(system, "ann", { ...PHONE, viewport: { width: 320, height: 568 } });
+    const { page } = ann;
+    await ann.open("Everyone");
+    await ann.count(40);
+    await page.getByRole("button", { name: "Emoji" }).tap();
+    const emoji = page.getByRole("group", { name: "Emoji" });
+    const log = page.getByRole("log");
+    const bottom = async () => {
+      const [last, panel] = await Promise.all([
+        log.getByText("number 40", { exact: true }).boundingBox(),
+        emoji.boundingBox(),
+      ]);
+      return last!.y + last!.height <= panel!.y;
+    };
+    await until("the last message stands above the emoji", bottom);
+
+    // With a finger on the messages, as far as the first of them.
+    const touch = await page.context().newCDPSession(page);
+    const { x, y } = (await log.boundingBox())!;
+    const scroll = (yDistance: number) =>
+      touch.send("Input.synthesizeScrollGesture", { x: x + 100, y: y + 50, yDistance, speed: 20_000 });
+    await scroll(5000);
+    await until("the beginning is in view", () => log.evaluate((box) => box.scrollTop === 0));
+    expect(await emoji.isVisible()).toBe(true);
+    await scroll(-5000);
+    await until("the end is in view", bottom);
+
+    await log.tap();
+    await emoji.waitFor({ state: "detached" });
+  });
+
+  test("the button to sign in is in view on the smallest, with a mistake above it", async () => {
+    const system = await here.system();
+    const small = { ...PHONE, viewport: { width: 320, height: 568 } };
+    const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", small));
+    await ann.fillIn("Sign in", "not her password");
+    await ann.page.getByText("Name and password do not match.").waitFor();
+    const { y, height } = (await ann.page.locator("[type=submit]").boundingBox())!;
+    expect(y + height).toBeLessThanOrEqual(568);
   });
 
   test("nothing is wider than the screen, whatever people write", async () => {

@@ -3,6 +3,7 @@ import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor 
 import type { Readable, Writable } from "node:stream";
 import type { Completion } from "./completion.ts";
 import type { Event } from "./events.ts";
+import { TELL_NO_PASTES, TELL_PASTES, takePastes, unpictured } from "./paste.ts";
 import { Receipts } from "./receipts.ts";
 import { Renderer } from "./render.ts";
 import type { Texts } from "./texts/texts.ts";
@@ -149,16 +150,18 @@ class Terminal implements Screen {
       completer,
     });
     this.#input = input;
+    takePastes(input);
+    stdout.write(TELL_PASTES);
     input.on("SIGINT", () => interrupt() || this.#interrupted(input));
     input.on("line", () => {
       this.#interruptedAt = Number.NEGATIVE_INFINITY;
       this.#prompted = false;
     });
     input.on("close", () => {
-      if (this.#prompted) stdout.write("\n");
+      stdout.write(`${TELL_NO_PASTES}${this.#prompted ? "\n" : ""}`);
     });
     this.prompt("> ");
-    return input;
+    return unpictured(input);
   }
 
   prompt(text: string): void {

@@ -10,7 +10,7 @@ import type { Texts } from "./texts/texts.ts";
 
 export interface Streams {
   stdin: Readable & { isTTY?: boolean };
-  stdout: Writable & { isTTY?: boolean };
+  stdout: Writable & { isTTY?: boolean; columns?: number };
 }
 
 export interface ScreenOptions extends Streams {
@@ -103,7 +103,8 @@ class Terminal implements Screen {
 
   constructor(options: ScreenOptions) {
     this.#options = options;
-    this.#renderer = new Renderer(options.texts, options.colors);
+    const columns = () => options.stdout.columns || Number.POSITIVE_INFINITY;
+    this.#renderer = new Renderer(options.texts, options.colors, columns);
   }
 
   show(event: Event): void {

@@ -20,7 +20,9 @@ export function Composer({ thread }: { thread: Thread }) {
     // As high as what is written, up to what the style allows.
     const { style } = area.current!;
     style.height = "auto";
-    style.height = `${area.current!.scrollHeight}px`;
+    const { scrollHeight } = area.current!;
+    // 0 while it is out of view, behind a phone's list.
+    if (scrollHeight > 0) style.height = `${scrollHeight}px`;
   }, [text]);
 
   const send = () => {

@@ -179,6 +179,9 @@ describe("on a phone", () => {
     expect(await inView()).toEqual({ list: true, conversation: false });
     await ann.open("Everyone");
     expect(await inView()).toEqual({ list: false, conversation: true });
+    // It had no height, having been made behind the list.
+    const field = page.getByRole("textbox", { name: "Message Everyone" });
+    expect((await field.boundingBox())!.height).toBeGreaterThan(30);
     await page.goBack();
     expect(await inView()).toEqual({ list: true, conversation: false });
   });

@@ -79,6 +79,8 @@ export function Composer({ thread }: { thread: Thread }) {
           placeholder={label}
           aria-label={label}
           enterkeyhint="send"
+          // A phone's keyboard comes up in its place.
+          onPointerDown={(event) => event.pointerType === "touch" && setPicking(false)}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
             // Enter also ends the choice of an input method, as for Chinese: then nothing is sent.

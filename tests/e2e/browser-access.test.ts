@@ -186,7 +186,7 @@ describe("on a phone", () => {
     expect(await inView()).toEqual({ list: true, conversation: false });
   });
 
-  test("the emoji stand below the messages, which scroll meanwhile; a tap on them puts the emoji away", async () => {
+  test("the emoji stand below the messages, which scroll meanwhile; a tap on them or the field puts the emoji away", async () => {
     const system = await here.system();
     await using bob = await join(system, "bob");
     for (let i = 1; i <= 40; i++) await bob.sendAll(`number ${i}`);
@@ -219,6 +219,11 @@ describe("on a phone", () => {
 
     await log.tap();
     await emoji.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Emoji" }).tap();
+    await emoji.getByRole("button", { name: "😀" }).tap();
+    await page.getByRole("textbox", { name: "Message Everyone" }).tap();
+    await emoji.waitFor({ state: "detached" });
+    expect(await page.getByRole("textbox", { name: "Message Everyone" }).inputValue()).toBe("😀");
   });
 
   test("the button to sign in is in view on the smallest, with a mistake above it", async () => {

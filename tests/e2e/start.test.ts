@@ -104,6 +104,26 @@ describe("a stop", () => {
   });
 });
 
+test("a start that others reach, and whose server they would not, says so", async () => {
+  const { route } = await prepare();
+  const starts = [];
+  const settings: Record<string, string>[] = [
+    {},
+    { CIM_HOST: "0.0.0.0" },
+    { CIM_HOST: "0.0.0.0", CIM_ADVERTISE: "im.example.com" },
+  ];
+  for (const env of settings) {
+    const started = new RunningProcess(["bun", "start.ts"], { env: { ...route.env, ...env } });
+    cleanups.push(() => started.kill());
+    await started.printed("chat ");
+    starts.push(
+      started.output.includes("clients on other machines are sent to 127.0.0.1: CIM_ADVERTISE wants"),
+    );
+    await started.stop();
+  }
+  expect(starts).toEqual([false, true, false]);
+});
+
 test("the secret that is made is readable by its owner alone, and is the same at the next start", async () => {
   const system = await started({});
   const file = join(system.dataDir, "secret");

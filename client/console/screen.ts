@@ -122,6 +122,10 @@ class Terminal implements Screen {
       input.setPrompt(question);
       input.prompt();
     }
+    input.on("SIGCONT", () => {
+      if (hidden) stdout.write(question);
+      input.prompt(true);
+    });
     return new Promise((resolve) => {
       input.once("line", (line) => {
         resolve(line);
@@ -157,6 +161,11 @@ class Terminal implements Screen {
     input.on("line", () => {
       this.#interruptedAt = Number.NEGATIVE_INFINITY;
       this.#prompted = false;
+    });
+    // Ctrl-Z, then `fg`: readline waits to be asked for input again.
+    input.on("SIGCONT", () => {
+      stdout.write(TELL_PASTES);
+      input.prompt(true);
     });
     input.on("close", () => {
       stdout.write(`${TELL_NO_PASTES}${this.#prompted ? "\n" : ""}`);

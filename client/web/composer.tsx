@@ -7,6 +7,9 @@ import { Icon } from "./icons.tsx";
 import type { Thread } from "./thread.ts";
 import { useUi } from "./ui.ts";
 
+/** What Safari says of a key that an input method took, since it ends the composition before it tells of the key. */
+const INPUT_METHOD_KEY = 229;
+
 export function Composer({ thread }: { thread: Thread }) {
   const { chat, texts } = useUi();
   const [text, setText] = useState(thread.draft);
@@ -83,8 +86,7 @@ export function Composer({ thread }: { thread: Thread }) {
           onPointerDown={(event) => event.pointerType === "touch" && setPicking(false)}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
-            // Enter also ends the choice of an input method, as for Chinese: then nothing is sent.
-            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+            if (event.key !== "Enter" || event.shiftKey || isChoosing(event)) return;
             event.preventDefault();
             send();
           }}
@@ -101,4 +103,9 @@ export function Composer({ thread }: { thread: Thread }) {
       </div>
     </form>
   );
+}
+
+/** Enter also ends the choice of an input method, as for Chinese: then nothing is sent. */
+function isChoosing({ isComposing, keyCode }: KeyboardEvent): boolean {
+  return isComposing || keyCode === INPUT_METHOD_KEY;
 }

@@ -116,6 +116,20 @@ test("all of it works with the keyboard alone", async () => {
   expect(bob.userName).toBe("bob");
 });
 
+// In Safari the key comes when the composition is over: half a sentence was sent.
+test("Enter that chooses a word in an input method sends nothing", async () => {
+  const system = await here.system();
+  const ann = await here.join(system, "ann");
+  const field = ann.page.getByRole("textbox", { name: "Message Everyone" });
+  await field.fill("你好");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }]) {
+    await field.dispatchEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...how });
+  }
+  expect(await field.inputValue()).toBe("你好");
+  await field.press("Enter");
+  expect(await ann.count(1)).toEqual(["你好"]);
+});
+
 test("the download for the terminal is a link in the page's language, before signing in and after it", async () => {
   const system = await here.system();
   const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", { locale: "zh-CN" }));

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { PROCESS_TEST_MS, RunningProcess } from "../support/process.ts";
 import { System } from "../support/system.ts";
+import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(PROCESS_TEST_MS);
@@ -82,6 +83,19 @@ describe("a stop", () => {
       await ann.ended();
     });
   }
+
+  // It came as a second signal, too, which ends at once: nothing drained.
+  test("by Ctrl-C under `bun run`, which passes on what the terminal has sent already, drains", async () => {
+    const system = await prepare();
+    const env = { ...system.route.env, CIM_AUTH: "open", PATH: process.env.PATH! };
+    const terminal = await Terminal.open(["bash", "-c", "bun run start; echo ended with $?"], env);
+    cleanups.push(() => terminal.close());
+    await terminal.shows("CIM is ready");
+    const ann = await CimV2Client.start(system.routeUrl, "ann");
+    await terminal.press("C-c", true);
+    await terminal.shows("ended with 0");
+    await ann.ended();
+  });
 
   test("of each role of its own ends with 0, while a client is connected", async () => {
     const system = await started({ servers: 1, env: { CIM_AUTH: "open" } });

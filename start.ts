@@ -2,6 +2,7 @@
 import { openCim } from "./cim.ts";
 import type { Config } from "./common/config.ts";
 import { type Role, type Running, runRole } from "./common/role.ts";
+import { isLoopback } from "./route/address.ts";
 import { routeNotes, routeRole } from "./route/main.ts";
 import { shownStore } from "./route/store/open.ts";
 import { serverRole } from "./server/main.ts";
@@ -22,9 +23,18 @@ async function startAll(config: Config): Promise<Running> {
     `  clients   ${host}:${port} (TCP)`,
     `  store     ${shownStore(config)}`,
     ...routeNotes(config),
+    ...reachNotes(config, host),
     `  chat      cim-client --route ${cim.routeUrl} --user <name>   (or: bun run client …)`,
   ];
   return { banner, stop: cim.close };
+}
+
+/** Others reach the route, which then sends them to the server's address. */
+function reachNotes({ host, websocketUrl }: Config, advertised: string): string[] {
+  if (host === "localhost" || isLoopback(host) || !isLoopback(advertised) || websocketUrl) return [];
+  return [
+    `  NOTE      clients on other machines are sent to ${advertised}: CIM_ADVERTISE wants this one's address`,
+  ];
 }
 
 const [role, ...rest] = process.argv.slice(2);

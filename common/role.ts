@@ -93,14 +93,19 @@ async function runAsWorker(role: Role, worker: number, settings: NodeJS.ProcessE
   }
 }
 
+/** One Ctrl-C comes twice under `bun run`: from the terminal, and passed on. */
+const ONE_KEY_MS = 300;
+
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
+    let since = Number.POSITIVE_INFINITY;
     const stop = () => {
+      if (performance.now() - since > ONE_KEY_MS) process.exit(1);
+      since = Math.min(since, performance.now());
       resolve();
-      process.once("SIGTERM", () => process.exit(1)).once("SIGINT", () => process.exit(1));
     };
-    process.once("SIGTERM", stop).once("SIGINT", stop);
+    process.on("SIGTERM", stop).on("SIGINT", stop);
   });
 }
 

@@ -69,6 +69,11 @@ export class Tokens {
   }
 }
 
+/** Whether it is meant to be a token, valid or not. */
+export function isToken(text: string): boolean {
+  return text.startsWith(`${PREFIX}.`);
+}
+
 /** The token of an `Authorization: Bearer …` header (RFC 6750); null without one. */
 export function bearer(header: string | null | undefined): string | null {
   return /^Bearer +(\S+)$/i.exec(header ?? "")?.[1] ?? null;

@@ -1,5 +1,6 @@
 /**
- * A backend that pushes to its users, over HTTP and with an API key: to one, to several, to everyone.
+ * A backend that pushes to its users, over HTTP and with an API key: to one, to several, to everyone. The route is
+ * started with the same key: CIM_ADMIN_KEY=… bun run start
  *
  *     CIM_ADMIN_KEY=… bun examples/backend.ts http://127.0.0.1:8083 "Your order was sent" alice bob
  */

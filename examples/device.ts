@@ -1,5 +1,6 @@
 /**
- * A device that sends readings as bytes to the account that collects them, and goes on where it was after any break.
+ * A device that sends readings as bytes to the account that collects them, which is there already, and goes on where it
+ * was after any break.
  *
  *     CIM_PASSWORD=… bun examples/device.ts http://127.0.0.1:8083 collector 10
  */
@@ -16,7 +17,8 @@ await using device = await connect({
   device: "sensor",
 });
 const receiver = await device.findUser(collector);
-if (!receiver) throw new Error(`there is no ${collector}`);
+if (!receiver)
+  throw new Error(`there is no account ${collector}: bun run client --user ${collector} makes it`);
 
 for (let i = 0; i < Number(readings); i++) {
   const reading = new DataView(new ArrayBuffer(12));

@@ -24,6 +24,8 @@ import {
 export interface Endpoint<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   method: "POST" | "GET";
   path: string;
+  /** What it is about, for the documentation. */
+  tag: "accounts and sessions" | "messages" | "people";
   summary: string;
   /** Whose token it takes in `password` mode. */
   token: "none" | "any" | "user's";
@@ -60,19 +62,21 @@ const account = z.object({ userId, userName });
 
 const placed = z.object({
   messageId,
-  seq: z.int().meta({ description: "Its place in the conversation; 0 when it was refused" }),
+  seq: z.int().meta({ description: "Its place in the conversation; 0 when it was refused", examples: [1] }),
   conversation: z.string(),
   code: z.string().optional().meta({ description: "Only in a batch of which a part was refused" }),
 });
 
-const sent = z
-  .union([z.null(), placed, z.array(placed)])
-  .meta({ description: "null for a CIM v2 request; a list for a batch" });
+const sent = z.union([z.null(), placed, z.array(placed)]).meta({
+  description: "null for a CIM v2 request; a list for a batch",
+  examples: [{ messageId: "m-1", seq: 1, conversation: "p2p:1:2" }],
+});
 
 export const API = {
   registerAccount: {
     method: "POST",
     path: "/registerAccount",
+    tag: "accounts and sessions",
     summary: "Make an account, or find the one of this name",
     token: "none",
     takes: z.object({ userName, ...COMMON, password: newPassword.nullish(), device: device.nullish() }),
@@ -83,6 +87,7 @@ export const API = {
   login: {
     method: "POST",
     path: "/login",
+    tag: "accounts and sessions",
     summary: "Log in, or take a session back with its token, and be given a server",
     token: "none",
     takes: z.object({
@@ -94,9 +99,9 @@ export const API = {
     }),
     example: { userName: "zhangsan", password: "correct horse", device: "phone" },
     answers: z.object({
-      ip: z.string(),
-      cimServerPort: z.int(),
-      httpPort: z.int(),
+      ip: z.string().meta({ examples: ["192.0.2.7"] }),
+      cimServerPort: z.int().meta({ examples: [11211] }),
+      httpPort: z.int().meta({ examples: [8081] }),
       userId: userId.optional(),
       userName: userName.optional(),
       sessionId: z.string().optional(),
@@ -104,7 +109,10 @@ export const API = {
         .string()
         .optional()
         .meta({ description: "Proof of the session, for the server and for calls" }),
-      expiresAt: z.int().optional().meta({ description: "When the token ends, milliseconds since 1970" }),
+      expiresAt: z
+        .int()
+        .optional()
+        .meta({ description: "When the token ends, milliseconds since 1970", examples: [1795964655252] }),
       tls: z.boolean().optional().meta({ description: "Whether the server's listeners speak TLS" }),
       webSocketUrl: z
         .string()
@@ -116,6 +124,7 @@ export const API = {
   changePassword: {
     method: "POST",
     path: "/changePassword",
+    tag: "accounts and sessions",
     summary:
       "Give the token's account a new password, and log out its other sessions; with an API key, any account",
     token: "user's",
@@ -135,6 +144,7 @@ export const API = {
   offLine: {
     method: "POST",
     path: "/offLine",
+    tag: "accounts and sessions",
     summary: "Log out: the token's session, or without a token the user",
     token: "user's",
     takes: z.object({ userId, ...COMMON }),
@@ -145,6 +155,7 @@ export const API = {
   p2pRoute: {
     method: "POST",
     path: "/p2pRoute",
+    tag: "messages",
     summary: "Send to one account; 7000 says that it is stored and the receiver offline",
     token: "user's",
     takes: z.object({
@@ -160,6 +171,7 @@ export const API = {
   groupRoute: {
     method: "POST",
     path: "/groupRoute",
+    tag: "messages",
     summary: "Send to everyone online",
     token: "user's",
     takes: z.object({ userId: userId.meta({ description: "The sender" }), ...COMMON, ...content }),
@@ -170,7 +182,8 @@ export const API = {
   onlineUser: {
     method: "GET",
     path: "/onlineUser",
-    summary: 'Who is online, by userId; a header `Link: <…>; rel="next"` says where it goes on',
+    tag: "people",
+    summary: "Who is online, by userId; where there are more, a header Link names the next page",
     token: "any",
     takes: z.object({
       ...COMMON,
@@ -186,6 +199,7 @@ export const API = {
   fetchOfflineMsgs: {
     method: "POST",
     path: "/fetchOfflineMsgs",
+    tag: "messages",
     summary: "Have what was kept for a CIM v2 client sent over its connection",
     token: "user's",
     takes: z.object({ receiveUserId: userId, ...COMMON }),
@@ -196,6 +210,7 @@ export const API = {
   history: {
     method: "POST",
     path: "/history",
+    tag: "messages",
     summary: "Read a conversation backwards, in pages, each oldest first",
     token: "user's",
     takes: z.object({
@@ -211,11 +226,14 @@ export const API = {
     answers: z.object({
       messages: z.array(
         z.object({
-          seq: z.int(),
+          seq: z.int().meta({ examples: [1] }),
           messageId: z.string(),
           sendUserId: userId,
           sendUserName: z.string(),
-          at: z.int().meta({ description: "When it was accepted, milliseconds since 1970" }),
+          at: z.int().meta({
+            description: "When it was accepted, milliseconds since 1970",
+            examples: [1795359856073],
+          }),
           msg: z.string().optional(),
           data: z.string().optional().meta({ contentEncoding: "base64" }),
         }),
@@ -223,13 +241,14 @@ export const API = {
       before: z
         .int()
         .nullable()
-        .meta({ description: "Where the page before this one ends; null: there is none" }),
+        .meta({ description: "Where the page before this one ends; null: there is none", examples: [null] }),
     }),
     may: ["UNAUTHORIZED", "FORBIDDEN"],
   },
   account: {
     method: "GET",
     path: "/account",
+    tag: "people",
     summary: "Find an account by its exact name",
     token: "any",
     takes: z.object({ ...COMMON, name: userName }),

@@ -107,7 +107,9 @@ export function createApp(parts: AppParts): Hono<Env> {
 
   app.notFound((c) => {
     const asked = begin(c, "other");
-    const detail = `${c.req.method} ${show(c.req.path)}: there is no such call, /docs lists those there are`;
+    const called = Object.values(API).find(({ path }) => path === c.req.path);
+    const hint = called ? `want ${called.method}` : "there is no such call, /docs lists those there are";
+    const detail = `${c.req.method} ${show(c.req.path)}: ${hint}`;
     return reply(asked, { status: "INVALID", detail, httpStatus: 404 });
   });
 

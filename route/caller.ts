@@ -1,6 +1,6 @@
 /** Who calls, as the Authorization header proves it, and for whom they may act. */
 import type { Config } from "../common/config.ts";
-import { bearer, equalSecrets, type SessionToken, type Tokens } from "../common/token.ts";
+import { bearer, equalSecrets, isToken, type SessionToken, type Tokens } from "../common/token.ts";
 import { CimError } from "../proto/status.ts";
 import type { Sender } from "./accept.ts";
 import type { Accounts } from "./store/accounts.ts";
@@ -105,6 +105,10 @@ export class Callers {
     if (proof === null) throw new CimError("UNAUTHORIZED", "Authorization: want Bearer <token>");
     const isAdmin =
       adminKey !== "" && proof.length === adminKey.length && (await equalSecrets(proof, adminKey));
+    if (!isAdmin && !isToken(proof)) {
+      const key = adminKey === "" ? "and this route has no CIM_ADMIN_KEY" : "nor this route's CIM_ADMIN_KEY";
+      throw new CimError("UNAUTHORIZED", `Authorization: not a token, ${key}`);
+    }
     const caller: Caller = isAdmin
       ? { kind: "admin" }
       : { kind: "user", session: await tokens.check(proof, "session") };

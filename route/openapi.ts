@@ -8,8 +8,11 @@ export const version = packageJson.version;
 
 const ALWAYS = ["SUCCESS", "INVALID", "FAILURE"] as const;
 
-const DESCRIPTION = `Accounts, logins and messages of CIM. Every handled outcome is HTTP 200 with a \`code\`; CIM v2
-calls are served as they are, and whoever sends something new gets the new fields of the answer.`;
+const DESCRIPTION = `Accounts, logins and messages of CIM. To begin, make an account with \`/registerAccount\` and log in
+with \`/login\`: its token goes with every other call, as \`Authorization: Bearer <token>\`.
+
+A call that was understood is answered with HTTP 200, whatever became of it: the \`code\` says that, and \`message\` what
+exactly was wrong. Requests with none but CIM v2's fields are answered with none but those.`;
 
 const TOKEN: Record<Endpoint["token"], string> = {
   none: "",
@@ -42,9 +45,10 @@ export function openApi(): string {
 }
 
 function path(name: string, endpoint: Endpoint) {
-  const { method, summary, token, takes, example, answers, may } = endpoint;
+  const { method, tag, summary, token, takes, example, answers, may } = endpoint;
   const operation = {
     operationId: name,
+    tags: [tag],
     summary,
     description: TOKEN[token],
     security: token === "none" ? [{}, { token: [] }] : [{ token: [] }, {}],
@@ -52,7 +56,10 @@ function path(name: string, endpoint: Endpoint) {
       ? { requestBody: { required: true, ...json(schemaOf(takes, "input"), example) } }
       : { parameters: query(takes) }),
     responses: {
-      "200": { description: codes([...ALWAYS, ...may]), ...json(envelopeOf(schemaOf(answers, "output"))) },
+      "200": {
+        description: codes([...ALWAYS, ...may]),
+        ...json(envelopeOf(schemaOf(answers, "output"))),
+      },
     },
   };
   return { [method.toLowerCase()]: operation };
@@ -68,7 +75,7 @@ function envelopeOf(dataBody: object) {
     properties: {
       code: { type: "string", examples: [STATUS.SUCCESS.code] },
       message: { type: "string", examples: [STATUS.SUCCESS.text] },
-      reqNo: { type: ["string", "null"], description: "The request's" },
+      reqNo: { type: ["string", "null"], description: "The request's", examples: [null] },
       dataBody: { anyOf: [dataBody, { type: "null" }], description: "null unless the code is 9000 or 7000" },
     },
     required: ["code", "message", "reqNo", "dataBody"],
@@ -76,11 +83,12 @@ function envelopeOf(dataBody: object) {
 }
 
 function query(takes: z.ZodObject) {
-  return Object.entries(takes.shape).map(([name, field]) => ({
+  return Object.entries(takes.shape as Record<string, z.ZodType>).map(([name, field]) => ({
     name,
     in: "query",
-    required: !(field as z.ZodType).safeParse(undefined).success,
-    schema: schemaOf(field as z.ZodType, "input"),
+    description: field.meta()?.description,
+    required: !field.safeParse(undefined).success,
+    schema: schemaOf(field, "input"),
   }));
 }
 
@@ -90,5 +98,7 @@ function schemaOf(schema: z.ZodType, io: "input" | "output"): object {
 }
 
 function codes(names: StatusName[]): string {
-  return names.map((name) => `- \`${STATUS[name].code}\` ${STATUS[name].text}`).join("\n");
+  const line = ({ code, text, retry }: (typeof STATUS)[StatusName]) =>
+    `- \`${code}\` ${text}${retry ? " (trying again may help)" : ""}`;
+  return names.map((name) => line(STATUS[name])).join("\n");
 }

@@ -92,4 +92,7 @@ function typeOf({ name, parent, message, enum: choice, scalar, fieldKind }: Desc
   return known;
 }
 
-if (import.meta.main) await Bun.write("dist/cim-sdk.js", await bundleForBrowser("client/sdk/client.ts"));
+if (import.meta.main) {
+  const bytes = await Bun.write("dist/cim-sdk.js", await bundleForBrowser("client/sdk/client.ts"));
+  console.log(`dist/cim-sdk.js  ${Math.round(bytes / 1024)} KiB`);
+}

@@ -11,14 +11,18 @@ const SGR: Record<Style, number> = { dim: 2, bold: 1, red: 31, green: 32, yellow
 /** Of the 256 colours those that read on black and on white alike, each far from the next. */
 const NAME_COLORS = [33, 166, 35, 161, 37, 136, 99, 70, 128, 173, 63, 133];
 const SECOND_MS = 1000;
+const BELOW = " ".repeat(6);
 
 export class Renderer {
   readonly #texts: Texts;
   readonly #colors: boolean;
+  readonly #columns: () => number;
 
-  constructor(texts: Texts, colors: boolean) {
+  /** @param columns how wide the screen is now */
+  constructor(texts: Texts, colors: boolean, columns = () => Number.POSITIVE_INFINITY) {
     this.#texts = texts;
     this.#colors = colors;
+    this.#columns = columns;
   }
 
   /** Lines without the last line feed. */
@@ -145,11 +149,17 @@ export class Renderer {
     return Object.entries(values).map(([name, value]) => [this.#texts.info[name as InfoName], value]);
   }
 
+  /** In two columns; where the screen is too narrow for them, each value below its name. */
   #table(rows: [string, string][]): string {
-    const width = Math.max(...rows.map(([name]) => Bun.stringWidth(name)));
-    return rows
-      .map(([name, value]) => `  ${name}${" ".repeat(width - Bun.stringWidth(name))}  ${value}`)
-      .join("\n");
+    const widest = (cells: string[]) => Math.max(...cells.map((cell) => Bun.stringWidth(cell)));
+    const width = widest(rows.map(([name]) => name));
+    const columns = this.#columns();
+    const fits = widest(rows.map(([, value]) => value)) + width + 4 <= columns;
+    const line = ([name, value]: [string, string]) =>
+      fits
+        ? `${name}${" ".repeat(width - Bun.stringWidth(name))}  ${value}`
+        : `${name}\n${Bun.wrapAnsi(value, columns - BELOW.length).replaceAll(/^/gm, BELOW)}`;
+    return rows.map((row) => `  ${line(row)}`).join("\n");
   }
 
   #to(to: Person | null): string {

@@ -3,13 +3,14 @@ import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor 
 import type { Readable, Writable } from "node:stream";
 import type { Completion } from "./completion.ts";
 import type { Event } from "./events.ts";
+import { TELL_NO_PASTES, TELL_PASTES, takePastes, unpictured } from "./paste.ts";
 import { Receipts } from "./receipts.ts";
 import { Renderer } from "./render.ts";
 import type { Texts } from "./texts/texts.ts";
 
 export interface Streams {
   stdin: Readable & { isTTY?: boolean };
-  stdout: Writable & { isTTY?: boolean };
+  stdout: Writable & { isTTY?: boolean; columns?: number };
 }
 
 export interface ScreenOptions extends Streams {
@@ -102,7 +103,8 @@ class Terminal implements Screen {
 
   constructor(options: ScreenOptions) {
     this.#options = options;
-    this.#renderer = new Renderer(options.texts, options.colors);
+    const columns = () => options.stdout.columns || Number.POSITIVE_INFINITY;
+    this.#renderer = new Renderer(options.texts, options.colors, columns);
   }
 
   show(event: Event): void {
@@ -120,6 +122,10 @@ class Terminal implements Screen {
       input.setPrompt(question);
       input.prompt();
     }
+    input.on("SIGCONT", () => {
+      if (hidden) stdout.write(question);
+      input.prompt(true);
+    });
     return new Promise((resolve) => {
       input.once("line", (line) => {
         resolve(line);
@@ -149,16 +155,23 @@ class Terminal implements Screen {
       completer,
     });
     this.#input = input;
+    takePastes(input);
+    stdout.write(TELL_PASTES);
     input.on("SIGINT", () => interrupt() || this.#interrupted(input));
     input.on("line", () => {
       this.#interruptedAt = Number.NEGATIVE_INFINITY;
       this.#prompted = false;
     });
+    // Ctrl-Z, then `fg`: readline waits to be asked for input again.
+    input.on("SIGCONT", () => {
+      stdout.write(TELL_PASTES);
+      input.prompt(true);
+    });
     input.on("close", () => {
-      if (this.#prompted) stdout.write("\n");
+      stdout.write(`${TELL_NO_PASTES}${this.#prompted ? "\n" : ""}`);
     });
     this.prompt("> ");
-    return input;
+    return unpictured(input);
   }
 
   prompt(text: string): void {

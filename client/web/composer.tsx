@@ -7,6 +7,9 @@ import { Icon } from "./icons.tsx";
 import type { Thread } from "./thread.ts";
 import { useUi } from "./ui.ts";
 
+/** What Safari says of a key that an input method took, since it ends the composition before it tells of the key. */
+const INPUT_METHOD_KEY = 229;
+
 export function Composer({ thread }: { thread: Thread }) {
   const { chat, texts } = useUi();
   const [text, setText] = useState(thread.draft);
@@ -20,7 +23,9 @@ export function Composer({ thread }: { thread: Thread }) {
     // As high as what is written, up to what the style allows.
     const { style } = area.current!;
     style.height = "auto";
-    style.height = `${area.current!.scrollHeight}px`;
+    const { scrollHeight } = area.current!;
+    // 0 while it is out of view, behind a phone's list.
+    if (scrollHeight > 0) style.height = `${scrollHeight}px`;
   }, [text]);
 
   const send = () => {
@@ -47,9 +52,9 @@ export function Composer({ thread }: { thread: Thread }) {
       {picking && (
         <EmojiPicker
           onPick={insert}
-          onClose={() => {
+          onClose={(byKey) => {
             setPicking(false);
-            area.current?.focus();
+            if (byKey) area.current?.focus();
           }}
         />
       )}
@@ -77,10 +82,11 @@ export function Composer({ thread }: { thread: Thread }) {
           placeholder={label}
           aria-label={label}
           enterkeyhint="send"
+          // A phone's keyboard comes up in its place.
+          onPointerDown={(event) => event.pointerType === "touch" && setPicking(false)}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
-            // Enter also ends the choice of an input method, as for Chinese: then nothing is sent.
-            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+            if (event.key !== "Enter" || event.shiftKey || isChoosing(event)) return;
             event.preventDefault();
             send();
           }}
@@ -97,4 +103,9 @@ export function Composer({ thread }: { thread: Thread }) {
       </div>
     </form>
   );
+}
+
+/** Enter also ends the choice of an input method, as for Chinese: then nothing is sent. */
+function isChoosing({ isComposing, keyCode }: KeyboardEvent): boolean {
+  return isComposing || keyCode === INPUT_METHOD_KEY;
 }

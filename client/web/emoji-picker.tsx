@@ -6,7 +6,8 @@ const ALL = Array.from({ length: EMOJI_PAGES }, (_, page) => emojiPage(page + 1)
 
 interface EmojiPickerProps {
   onPick: (emoji: string) => void;
-  onClose: () => void;
+  /** `byKey`: with Escape, not by a click, which has chosen where the focus goes. */
+  onClose: (byKey: boolean) => void;
 }
 
 /** A grid to be walked with the arrow keys, of which Tab sees one cell. */
@@ -17,17 +18,18 @@ export function EmojiPicker({ onPick, onClose }: EmojiPickerProps) {
 
   useLayoutEffect(() => {
     cells()[0]?.focus();
-    const outside = (event: PointerEvent) => {
-      if (!grid.current?.parentElement?.contains(event.target as Node)) onClose();
+    // Not pointerdown: the messages above are scrolled with it.
+    const outside = (event: MouseEvent) => {
+      if (!grid.current?.parentElement?.contains(event.target as Node)) onClose(false);
     };
-    document.addEventListener("pointerdown", outside);
-    return () => document.removeEventListener("pointerdown", outside);
+    document.addEventListener("click", outside);
+    return () => document.removeEventListener("click", outside);
   }, []);
 
   const walk = (event: KeyboardEvent) => {
     if (event.key === "Escape") {
       event.preventDefault();
-      return onClose();
+      return onClose(true);
     }
     const all = cells();
     const columns = all.filter(({ offsetTop }) => offsetTop === all[0]!.offsetTop).length;

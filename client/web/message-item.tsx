@@ -30,21 +30,23 @@ export function MessageItem({ thread, entry, before, marked }: MessageItemProps)
             <bdi>{own ? texts.you : nameOf(sender, texts)}</bdi>
           </p>
         )}
-        {text !== undefined ? (
-          <p class="text" dir="auto">
-            {text}
+        <div class="said">
+          {text !== undefined ? (
+            <p class="text" dir="auto">
+              {text}
+            </p>
+          ) : (
+            <p class="text data">
+              <span class="dim">{texts.data(data?.length ?? 0)}</span> <code>{hex(data)}</code>
+            </p>
+          )}
+          <p class="meta">
+            <time dateTime={at.toISOString()} title={full(at, texts)}>
+              {clock(at, texts)}
+            </time>
+            {own && <MarkIcon entry={entry} />}
           </p>
-        ) : (
-          <p class="text data">
-            <span class="dim">{texts.data(data?.length ?? 0)}</span> <code>{hex(data)}</code>
-          </p>
-        )}
-        <p class="meta">
-          <time dateTime={at.toISOString()} title={full(at, texts)}>
-            {clock(at, texts)}
-          </time>
-          {own && <MarkIcon entry={entry} />}
-        </p>
+        </div>
       </div>
       {entry.mark === "failed" && <Failure thread={thread} entry={entry} />}
     </li>

@@ -90,6 +90,7 @@ function Match({ text, words }: { text: string; words: string }) {
         {text.slice(from, at)}
         <mark>{text.slice(at, end)}</mark>
         {text.slice(end, end + AROUND)}
+        {text.length > end + AROUND && "…"}
       </bdi>
     </span>
   );

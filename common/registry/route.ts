@@ -134,7 +134,6 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
     const askedAt = performance.now();
     const answer = await link.post(`${routeUrl}${ANNOUNCE_PATH}`, JSON.stringify(self!()), CALL_TIMEOUT_MS);
     const { leaseMs } = JSON.parse(new TextDecoder().decode(answer)) as { leaseMs: number };
-    if (trouble) log.debug({ routeUrl, leaseMs }, "announced to the route");
     trouble = null;
     if (performance.now() > heldUntil) returned?.();
     heldUntil = askedAt + leaseMs;
@@ -146,11 +145,12 @@ export function leaseRegistrar(link: Link, routeUrl: string, log: Logger): Regis
     while (!stopped.signal.aborted) {
       try {
         const renewalMs = await announceOnce();
+        if (failures > 0) log.info({ routeUrl, failures }, "announced to the route");
         failures = 0;
         announced();
         await wait(renewalMs, stopped.signal);
       } catch (error) {
-        if (trouble === null) log.warn({ routeUrl, error: String(error) }, "cannot announce to the route");
+        if (failures === 0) log.warn({ routeUrl, error: String(error) }, "cannot announce to the route");
         trouble = `the route cannot be told of this server: ${(error as Error).message} (CIM_ROUTE_URL)`;
         await wait(Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures++), stopped.signal);
       }

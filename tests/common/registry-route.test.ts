@@ -135,7 +135,9 @@ describe("the server's side", () => {
   test("tries again in a quarter of a second, and then every second at most, until the route is there", async () => {
     const route = await FakeRoute.open();
     route.away = true;
-    const registrar = leaseRegistrar(route.link, ROUTE_URL, silent);
+    const said: string[] = [];
+    const say = (_: object, text: string) => said.push(text);
+    const registrar = leaseRegistrar(route.link, ROUTE_URL, { ...silent, info: say, warn: say });
     let announced = false;
     const done = registrar.announce(() => instance()).then(() => (announced = true));
     await pass(0);
@@ -147,6 +149,8 @@ describe("the server's side", () => {
     route.away = false;
     await pass(1000);
     await done;
+    // It said nothing at a start, where the route's URL is wrong most often.
+    expect(said).toEqual(["cannot announce to the route", "announced to the route"]);
     expect([away, tries, route.tries, announced, registrar.trouble()]).toEqual([
       [
         "the route cannot be told of this server: no answer from http://127.0.0.1:8083/internal/announce in 2000 ms: refused (CIM_ROUTE_URL)",

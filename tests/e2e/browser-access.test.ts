@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { Person } from "../support/browser.ts";
 import { join, PASSWORD } from "../support/chat.ts";
 import { REPOSITORY } from "../support/process.ts";
+import { until } from "../support/until.ts";
 import { visit } from "../support/visit.ts";
 
 const here = visit();
@@ -115,6 +116,20 @@ test("all of it works with the keyboard alone", async () => {
   expect(bob.userName).toBe("bob");
 });
 
+// In Safari the key comes when the composition is over: half a sentence was sent.
+test("Enter that chooses a word in an input method sends nothing", async () => {
+  const system = await here.system();
+  const ann = await here.join(system, "ann");
+  const field = ann.page.getByRole("textbox", { name: "Message Everyone" });
+  await field.fill("你好");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }]) {
+    await field.dispatchEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...how });
+  }
+  expect(await field.inputValue()).toBe("你好");
+  await field.press("Enter");
+  expect(await ann.count(1)).toEqual(["你好"]);
+});
+
 test("the download for the terminal is a link in the page's language, before signing in and after it", async () => {
   const system = await here.system();
   const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", { locale: "zh-CN" }));
@@ -178,8 +193,63 @@ describe("on a phone", () => {
     expect(await inView()).toEqual({ list: true, conversation: false });
     await ann.open("Everyone");
     expect(await inView()).toEqual({ list: false, conversation: true });
+    // It had no height, having been made behind the list.
+    const field = page.getByRole("textbox", { name: "Message Everyone" });
+    expect((await field.boundingBox())!.height).toBeGreaterThan(30);
     await page.goBack();
     expect(await inView()).toEqual({ list: true, conversation: false });
+  });
+
+  test("the emoji stand below the messages, which scroll meanwhile; a tap on them or the field puts the emoji away", async () => {
+    const system = await here.system();
+    await using bob = await join(system, "bob");
+    for (let i = 1; i <= 40; i++) await bob.sendAll(`number ${i}`);
+    const ann = await here.join(system, "ann", { ...PHONE, viewport: { width: 320, height: 568 } });
+    const { page } = ann;
+    await ann.open("Everyone");
+    await ann.count(40);
+    await page.getByRole("button", { name: "Emoji" }).tap();
+    const emoji = page.getByRole("group", { name: "Emoji" });
+    const log = page.getByRole("log");
+    const bottom = async () => {
+      const [last, panel] = await Promise.all([
+        log.getByText("number 40", { exact: true }).boundingBox(),
+        emoji.boundingBox(),
+      ]);
+      return last!.y + last!.height <= panel!.y;
+    };
+    await until("the last message stands above the emoji", bottom);
+
+    // With a finger on the messages, as far as the first of them.
+    const touch = await page.context().newCDPSession(page);
+    const { x, y } = (await log.boundingBox())!;
+    const scroll = (yDistance: number) =>
+      touch.send("Input.synthesizeScrollGesture", { x: x + 100, y: y + 50, yDistance, speed: 20_000 });
+    await scroll(5000);
+    await until("the beginning is in view", () => log.evaluate((box) => box.scrollTop === 0));
+    expect(await emoji.isVisible()).toBe(true);
+    await scroll(-5000);
+    await until("the end is in view", bottom);
+
+    await log.tap();
+    await emoji.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Emoji" }).tap();
+    await emoji.getByRole("button", { name: "😀" }).tap();
+    await page.getByRole("textbox", { name: "Message Everyone" }).tap();
+    await emoji.waitFor({ state: "detached" });
+    expect(await page.getByRole("textbox", { name: "Message Everyone" }).inputValue()).toBe("😀");
+  });
+
+  test("the button to sign in is in view on the smallest, with a mistake above it", async () => {
+    const system = await here.system();
+    const small = { ...PHONE, viewport: { width: 320, height: 568 } };
+    const ann = here.watch(await Person.come(here.browser, system.routeUrl, "ann", small));
+    await ann.fillIn("Sign in", "not her password");
+    await ann.page.getByText("Name and password do not match.").waitFor();
+    // Filling it in has scrolled there.
+    await ann.page.locator(".sign-in").evaluate((box) => box.scrollTo({ top: 0 }));
+    const { y, height } = (await ann.page.locator("[type=submit]").boundingBox())!;
+    expect(y + height).toBeLessThanOrEqual(568);
   });
 
   test("nothing is wider than the screen, whatever people write", async () => {

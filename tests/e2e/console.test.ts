@@ -35,9 +35,35 @@ test("a console that asks for the password ends when it is told to, and when its
   });
 });
 
-async function open(system: System): Promise<Terminal> {
+// Nothing that was typed came through until somebody wrote.
+test("a console that was stopped with Ctrl-Z goes on in the foreground, where it asks and where one chats", async () => {
+  const system = await System.start();
+  cleanups.push(() => system.end());
+  const terminal = await open(system, ["bash", "--norc", "-i"]);
+  await terminal.type(consoleOf(system).join(" "));
+  for (const [question, answer] of [
+    ["Password:", "correct horse"],
+    ["[y/N]", "y"],
+    ["again:", "correct horse"],
+    [">", "hello"],
+  ] as const) {
+    await terminal.shows(new RegExp(`${RegExp.escape(question)} *$`, "m"));
+    await terminal.press("C-z", true);
+    await terminal.shows("Stopped");
+    // What is left on the screen is of the console as it goes on.
+    await terminal.type("clear; echo; fg");
+    await terminal.shows(new RegExp(`^\\nbun .*\\n[\\s\\S]*${RegExp.escape(question)}`));
+    await terminal.type(answer);
+  }
+  await terminal.shows("accepted: to everyone, #1");
+});
+
+function consoleOf({ routeUrl }: System): string[] {
+  return ["bun", "client/main.ts", "--route", routeUrl, "--user", "zed"];
+}
+
+async function open(system: System, command = consoleOf(system)): Promise<Terminal> {
   const home = join(system.dataDir, "home");
-  const command = ["bun", "client/main.ts", "--route", system.routeUrl, "--user", "zed"];
   const env = { HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, PATH: process.env.PATH! };
   const terminal = await Terminal.open(command, env);
   cleanups.push(() => terminal.close());

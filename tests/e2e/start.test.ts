@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CimV2Client } from "../support/cim-v2-client.ts";
 import { PROCESS_TEST_MS, RunningProcess } from "../support/process.ts";
 import { System } from "../support/system.ts";
+import { Terminal } from "../support/terminal.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(PROCESS_TEST_MS);
@@ -83,6 +84,19 @@ describe("a stop", () => {
     });
   }
 
+  // It came as a second signal, too, which ends at once: nothing drained.
+  test("by Ctrl-C under `bun run`, which passes on what the terminal has sent already, drains", async () => {
+    const system = await prepare();
+    const env = { ...system.route.env, CIM_AUTH: "open", PATH: process.env.PATH! };
+    const terminal = await Terminal.open(["bash", "-c", "bun run start; echo ended with $?"], env);
+    cleanups.push(() => terminal.close());
+    await terminal.shows("CIM is ready");
+    const ann = await CimV2Client.start(system.routeUrl, "ann");
+    await terminal.press("C-c", true);
+    await terminal.shows("ended with 0");
+    await ann.ended();
+  });
+
   test("of each role of its own ends with 0, while a client is connected", async () => {
     const system = await started({ servers: 1, env: { CIM_AUTH: "open" } });
     const ann = await CimV2Client.start(system.routeUrl, "ann");
@@ -102,6 +116,26 @@ describe("a stop", () => {
     expect(clients.map((client) => client.serverPort)).toEqual(clients.map(() => system.serverPorts[1]!.tcp));
     await Promise.all(clients.map((client) => client.close()));
   });
+});
+
+test("a start that others reach, and whose server they would not, says so", async () => {
+  const { route } = await prepare();
+  const starts = [];
+  const settings: Record<string, string>[] = [
+    {},
+    { CIM_HOST: "0.0.0.0" },
+    { CIM_HOST: "0.0.0.0", CIM_ADVERTISE: "im.example.com" },
+  ];
+  for (const env of settings) {
+    const started = new RunningProcess(["bun", "start.ts"], { env: { ...route.env, ...env } });
+    cleanups.push(() => started.kill());
+    await started.printed("chat ");
+    starts.push(
+      started.output.includes("clients on other machines are sent to 127.0.0.1: CIM_ADVERTISE wants"),
+    );
+    await started.stop();
+  }
+  expect(starts).toEqual([false, true, false]);
 });
 
 test("the secret that is made is readable by its owner alone, and is the same at the next start", async () => {

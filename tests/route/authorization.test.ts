@@ -138,6 +138,22 @@ test("the admin key acts for anyone: sends, reads, logs in and off", async () =>
   expect(answers.map(({ code }) => code)).toEqual(["9000", "9000", "9000", "9000", "9100"]);
 });
 
+// Every wrong key was "the token is malformed", also where no key was set.
+test("a wrong key is told from a token, and from none being set", async () => {
+  await using keyless = await OpenRoute.start({ CIM_ADMIN_KEY: "" });
+  const body = { userId: ann.userId, msg: "x" };
+  const answers = [
+    await route.post("/groupRoute", body, { token: `${ADMIN_KEY}x` }),
+    await keyless.post("/groupRoute", body, { token: ADMIN_KEY }),
+    await route.post("/groupRoute", body, { token: "cim1.x" }),
+  ];
+  expect(answers.map(({ code, message }) => `${code} ${message}`)).toEqual([
+    "9110 Authorization: not a token, nor this route's CIM_ADMIN_KEY",
+    "9110 Authorization: not a token, and this route has no CIM_ADMIN_KEY",
+    "9110 the token is malformed",
+  ]);
+});
+
 test("without an admin key set, no key is one", async () => {
   await using keyless = await OpenRoute.start({ CIM_ADMIN_KEY: "" });
   const { userId } = await keyless.register("ann");

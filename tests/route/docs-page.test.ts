@@ -30,8 +30,10 @@ test("the page shows every call and tries one, from this route alone and within 
     });
     await page.goto(`${listener.url}/docs`);
     await page.locator(".opblock").first().waitFor();
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.locator("html.dark-mode").waitFor();
     const calls = await page.locator(".opblock-summary-path").allTextContents();
-    await page.locator("#operations-default-registerAccount .opblock-summary").click();
+    await page.locator("[id$='-registerAccount'] .opblock-summary").click();
     await page.locator(".try-out__btn").click();
     await page.locator(".execute").click();
     const answer = await page

@@ -14,7 +14,10 @@ interface Document {
   openapi: string;
   paths: Record<
     string,
-    Record<string, { operationId: string; requestBody?: Json; parameters?: { name: string }[] }>
+    Record<
+      string,
+      { operationId: string; tags: string[]; requestBody?: Json; parameters?: { name: string }[] }
+    >
   >;
 }
 interface Json {
@@ -26,13 +29,20 @@ const read = async () => (await route.fetch("/openapi.json")).json() as Promise<
 test("the document names every call, with what it takes", async () => {
   const { openapi, paths } = await read();
   const shown = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId, requestBody, parameters }]) => {
+    Object.entries(methods).map(([method, { operationId, tags, requestBody, parameters }]) => {
       const body = Object.keys(requestBody?.content["application/json"].schema.properties ?? {});
-      return [operationId, method, path, [...body, ...(parameters ?? []).map(({ name }) => name)].sort()];
+      return [
+        operationId,
+        ...tags,
+        method,
+        path,
+        [...body, ...(parameters ?? []).map(({ name }) => name)].sort(),
+      ];
     }),
   );
-  const table = Object.entries(API).map(([name, { method, path, takes }]) => [
+  const table = Object.entries(API).map(([name, { method, path, tag, takes }]) => [
     name,
+    tag,
     method.toLowerCase(),
     path,
     Object.keys(takes.shape).sort(),

@@ -159,8 +159,8 @@ test("a path or method there is not is 404 and says where to look", async () => 
   const hint = "there is no such call, /docs lists those there are";
   expect(answers).toEqual([
     [404, `GET "/nothing": ${hint}`],
-    [404, `GET "/login": ${hint}`],
-    [404, `DELETE "/onlineUser": ${hint}`],
+    [404, 'GET "/login": want POST'],
+    [404, 'DELETE "/onlineUser": want GET'],
     [404, `POST "/${"x".repeat(38)}…: ${hint}`],
   ]);
 });

@@ -53,7 +53,7 @@ export const zhCN: Texts = {
   noMessages: "还没有消息，打个招呼吧！",
   toLatest: "回到最新消息",
   message: "消息",
-  messageTo: (name) => `发消息给 ${name}`,
+  messageTo: (name) => `发消息给${name}`,
   send: "发送",
   emoji: "表情",
   tooLong: (bytes, limit) => `内容过长：${bytes} 字节，上限 ${limit} 字节。`,

@@ -77,3 +77,17 @@ test("what was told one alone names both, as far as they are known", () => {
   ].map((one) => renderer.render({ type: "message", ...one }).slice("00:00:00 ".length));
   expect(lines).toEqual(["u2(2) → you: hi", "you → u2(2): hi", "you → 2: hi"]);
 });
+
+test("a table stands in two columns, and in a narrow terminal each value below its name", () => {
+  const lines = (columns: number) => {
+    const renderer = new Renderer(en, false, () => columns);
+    return renderer.render({ type: "commands", commands: ["pu", "q!"] }).split("\n");
+  };
+  expect([lines(80).slice(-2), lines(40).slice(-5)]).toEqual([
+    [
+      "  :pu <prefix>              who is online with a name that begins so",
+      "  :q!                       quit",
+    ],
+    ["  :pu <prefix>", "      who is online with a name that", "      begins so", "  :q!", "      quit"],
+  ]);
+});

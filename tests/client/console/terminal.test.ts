@@ -10,6 +10,8 @@ const CTRL_C = "\x03";
 const CTRL_D = "\x04";
 const LEFT = "\x1b[D";
 const UP = "\x1b[A";
+const PASTE = "\x1b[200~";
+const PASTED = "\x1b[201~";
 
 let here: Here;
 let consoles: Consoles;
@@ -206,6 +208,39 @@ test("what is typed is sent, with what became of it below, and is there again wi
       `> ${bob.userName};;hello 世界`,
     ],
   ]);
+});
+
+// Each line was sent by itself, one that looked like a command done, and the last one left behind.
+test("what is pasted is one message, line breaks and tabs in it, and sent with Enter", async () => {
+  await using bob = await here.client(someone());
+  await using glass = await ready(someone());
+  const pasted = "first\r\n\tsecond\r:q\n\n你好 🚀 \x07last\n";
+  glass.type(`${bob.userName};;(`);
+  await glass.shows(";;(");
+  glass.type(`)${LEFT}${PASTE}${pasted}${PASTED}`);
+  await glass.shows("first␊␉second␊:q␊␊你好 🚀 last)");
+  glass.type("\r");
+  const texts = await read(bob, 1);
+  // Again as it was.
+  await glass.shows("accepted");
+  glass.type(`${UP}\r`);
+  const text = "(first\n\tsecond\n:q\n\n你好 🚀 last)";
+  expect([...texts, ...(await read(bob, 1))]).toEqual([text, text]);
+});
+
+test("the longest message can be pasted, and Ctrl-C ends a paste whose end never comes", async () => {
+  await using bob = await here.client(someone());
+  await using glass = await ready(someone());
+  const long = "x".repeat(60_000);
+  glass.type(`${bob.userName};;${PASTE}${long}${PASTED}\r`);
+  const [text] = await read(bob, 1);
+  await glass.shows("accepted");
+  glass.type(`${PASTE}lost`);
+  glass.type(CTRL_C);
+  await glass.shows("lost");
+  glass.type(CTRL_C);
+  await glass.shows("Ctrl-C again quits.");
+  expect([text?.length, glass.input]).toEqual([60_000, "> |"]);
 });
 
 test("Tab completes a command, :ai changes the prompt", async () => {

@@ -1,7 +1,7 @@
 /** Sends messages over whatever connection there is, and tells what became of each. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { parseConversation, peerOf } from "../../proto/conversation.ts";
-import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../../proto/frame.ts";
+import { BYTE_ORDER_MARK, MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../../proto/frame.ts";
 import { Command, SendSchema, SentSchema, type Receipt as WireReceipt } from "../../proto/gen/cim_pb.ts";
 import { CimError, STATUS } from "../../proto/status.ts";
 import type { Clock } from "./clock.ts";
@@ -127,6 +127,8 @@ export class Sending {
     if (length < 1 || length > MAX_MESSAGE_ID_LENGTH || !messageId.isWellFormed()) {
       throw new CimError("INVALID", `messageId of ${length} characters: want 1 to ${MAX_MESSAGE_ID_LENGTH}`);
     }
+    if (messageId.startsWith(BYTE_ORDER_MARK))
+      throw new CimError("INVALID", "messageId that begins with a byte order mark (U+FEFF)");
     this.#chosen.add(messageId);
     if (this.#chosen.size > MAX_CHOSEN_IDS) this.#chosen.delete(this.#chosen.values().next().value!);
     return messageId;

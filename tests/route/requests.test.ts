@@ -59,6 +59,10 @@ const CONTENT: [content: object, message: string][] = [
     { msg: "a", messageId: "x".repeat(65) },
     `messageId="${"x".repeat(39)}…: messageId of 65 characters: want 1 to 64`,
   ],
+  [
+    { msg: "a", messageId: "\uFEFFx" },
+    'messageId="\uFEFFx": messageId that begins with a byte order mark (U+FEFF)',
+  ],
 ];
 
 describe("groupRoute refuses", () => {

@@ -31,6 +31,14 @@ test("a message that was refused for now is sent again after the backoff, howeve
   expect(tries).toEqual(tries.map(() => 3));
 });
 
+// The answer named it without, so that it was sent again and again, and at last called lost though it was there.
+test("a messageId that begins with a byte order mark is refused", async () => {
+  const clock = new StillClock();
+  const backoff = () => BACKOFF_MS;
+  const sending = new Sending({ clock, userId: () => 1, timeoutMs: 30_000, backoff, accepted: () => {} });
+  expect(sending.send("p2p:1:2", "hello", "\uFEFFx")).rejects.toThrow("byte order mark");
+});
+
 /** A connection on which a message is refused with 8000 at each try but the third. */
 async function triesIn(ms: number, clock: StillClock): Promise<number> {
   let tries = 0;

@@ -83,6 +83,14 @@ test("receipts are written as protobuf-es writes them", () => {
   expect(encodeSent(receipts)).toEqual(toBinary(SentSchema, create(SentSchema, { receipts: theirs })));
 });
 
+// A frame of 32,500 empty messages held up the route, and all of its users, for the tenth of a second, each time.
+test("a Send of more messages than a client sends together is refused", () => {
+  const of = (count: number) =>
+    toBinary(SendSchema, create(SendSchema, { messages: Array.from({ length: count }, () => ({})) }));
+  expect(decodeSend(of(256)).length).toBe(256);
+  expect(() => decodeSend(of(257))).toThrow(new WireError("more than 256 messages in one send"));
+});
+
 // A device of such a name was another one for the route when its server spoke of it.
 test("a text that begins with a byte order mark is read as it was written", () => {
   const items = [{ userId: 1, userName: "", sessionId: "", device: "\uFEFFphone", body: release }];

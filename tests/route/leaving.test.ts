@@ -43,3 +43,15 @@ test("where there are none, a CIM v2 peer that calls a session over ends it", as
   await leaving.calledOver(scene.alice.userId);
   expect([(await online.page(0, 10)).users, scene.closed]).toEqual([[], [[session.sessionId, "logged_out"]]]);
 });
+
+// The device that changed the password had just taken its session over: it was told that it had been logged out.
+test("when everyone else is logged out, what the device went on with meanwhile is spared with its login", async () => {
+  const { presence, leaving } = scene.open("kick");
+  const session = await scene.connected(presence, one);
+  const next = await presence.claim(scene.alice, "phone", two, session);
+  await leaving.logoutOthers(scene.alice.userId, session.sessionId);
+  expect([await presence.confirm(next), scene.closed]).toEqual([
+    { session: { ...next, confirmed: true, since: scene.now } },
+    [],
+  ]);
+});

@@ -66,7 +66,7 @@ export class SqliteFile {
     this.#begin = this.prepare("BEGIN IMMEDIATE");
     this.#commit = this.prepare("COMMIT");
     this.#rollback = this.prepare("ROLLBACK");
-    this.#fillRoom = this.prepare("INSERT INTO room (id, filler) VALUES (1, zeroblob(?))");
+    this.#fillRoom = this.prepare("REPLACE INTO room (id, filler) VALUES (1, zeroblob(?))");
     this.#emptyRoom = this.prepare("DELETE FROM room WHERE id = 1");
   }
 

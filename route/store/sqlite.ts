@@ -14,7 +14,7 @@ import { memoryThrottle } from "./throttle-memory.ts";
  */
 export async function openSqlite(name: string, maxPlaces?: number): Promise<Store & { log: SqliteLog }> {
   const file = new SqliteFile(name);
-  const log = sqliteLog(file, maxPlaces);
+  const log = await file.opened(() => sqliteLog(file, maxPlaces));
   return {
     accounts: sqliteAccounts(file),
     sessions: sqliteSessions(file),

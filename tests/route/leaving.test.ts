@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { GoodbyeReason } from "../../proto/status.ts";
 import type { Leaving } from "../../route/leaving.ts";
 import type { Session, Sessions } from "../../route/store/sessions.ts";
 import { one, Scene, two } from "./scene.ts";
@@ -62,7 +63,7 @@ test("when everyone else is logged out, what the device went on with meanwhile i
 // logged in already, for as long as the server lived.
 describe("while it is being confirmed, a session", () => {
   const over = async (
-    goodbye: string,
+    goodbye: GoodbyeReason,
     end: (leaving: Leaving, claim: Session) => Promise<void>,
     before = false,
   ) => {

@@ -105,6 +105,26 @@ test("a token that nobody is connected with is worth nothing afterwards, its ses
   ]);
 });
 
+// Who had the old one stayed logged in: whoever tried once more was told that the old one is another.
+test("should the route die before it has told so, whoever is logged in elsewhere is logged out all the same", async () => {
+  await using route = await OpenRoute.start({ CIM_LOGIN_POLICY: "multi" });
+  const [phone, desk] = [await route.online("alice", "phone"), await route.online("alice", "desk")];
+  const { accounts } = route.store;
+  const { setPassword } = accounts;
+  accounts.setPassword = async (...given) => {
+    await setPassword(...given);
+    throw new Error("killed");
+  };
+  const body = { password: NEW, oldPassword: PASSWORD };
+  const { code } = await route.post("/changePassword", body, { token: phone.token });
+  const answers = [phone, desk].map(({ token }) => route.post("/history", { peer: "all" }, { token }));
+  expect([code, ...(await Promise.all(answers)).map((answer) => answer.code)]).toEqual([
+    "4000",
+    "9000",
+    "9110",
+  ]);
+});
+
 test("guessing the old one is slowed as at a login, and none is ever quoted", async () => {
   await using route = await OpenRoute.start({ CIM_MAX_FAILED_LOGINS: "2" });
   const { token } = await route.online("alice");

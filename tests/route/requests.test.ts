@@ -139,7 +139,7 @@ test("a body of which nothing is known but that it is nested is shown no further
   expect(messages).toEqual([
     `body ${deep}…: want a JSON object`,
     `userName=${deep}…: want a name`,
-    'userName=[{},{},{},{},{},{},{},{},{},{},{},{},{},…: want a name',
+    "userName=[{},{},{},{},{},{},{},{},{},{},{},{},{},…: want a name",
   ]);
 });
 

@@ -11,6 +11,8 @@ export const MAX_FRAME_BYTES = 64 * 1024;
 export const MAX_CONTENT_BYTES = 60 * 1024;
 /** The longest messageId, in characters. */
 export const MAX_MESSAGE_ID_LENGTH = 64;
+/** No messageId begins with it: most decoders take it off, protobuf-es among them, and then it names another message. */
+export const BYTE_ORDER_MARK = "\uFEFF";
 
 /** Where a server takes WebSockets, on its HTTP port: the same bytes as over TCP, in binary messages cut anywhere. */
 export const WEBSOCKET_PATH = "/socket";

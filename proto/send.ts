@@ -1,6 +1,6 @@
 /** What clients send and are answered, by hand: SendSchema and SentSchema say the same. */
 import type { Content } from "./message.ts";
-import { readText, WireReader, WireWriter } from "./wire.ts";
+import { readText, WireError, WireReader, WireWriter } from "./wire.ts";
 
 /** One message of a Send. Texts are valid UTF-8; a message without content has an empty text. */
 export interface Outgoing {
@@ -18,10 +18,13 @@ export interface WireReceipt {
   at: number;
 }
 
+/** Messages of one Send: each costs its receipt, however small it is. */
+const MAX_MESSAGES = 256;
+
 const NOTHING = new Uint8Array();
 const writer = new WireWriter();
 
-/** The messages of an encoded Send; their content is a view of it. @throws WireError for what is none */
+/** The messages of an encoded Send; their content is a view of it. @throws WireError for what is none, or too many */
 export function decodeSend(send: Uint8Array): Outgoing[] {
   const messages: Outgoing[] = [];
   const reader = new WireReader(send);
@@ -32,8 +35,9 @@ export function decodeSend(send: Uint8Array): Outgoing[] {
     return named.name;
   };
   while (reader.next()) {
-    if (reader.field === 1) messages.push(readOutgoing(reader, nameOf));
-    else reader.skip();
+    if (reader.field !== 1) reader.skip();
+    else if (messages.push(readOutgoing(reader, nameOf)) > MAX_MESSAGES)
+      throw new WireError(`more than ${MAX_MESSAGES} messages in one send`);
   }
   return messages;
 }

@@ -14,7 +14,8 @@ const FIRST_ROOM = 64 * 1024;
 const SHORT = 0x7f;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// A byte order mark at the beginning stays: an id is what it is.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes that are no message of the wire format. */
 export class WireError extends Error {

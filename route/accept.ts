@@ -1,7 +1,7 @@
 /** Into the log: what a sender may say, how often, and that it is stored before anyone is told so. */
 import { Batcher } from "../common/batch.ts";
 import { parseConversation, peerOf } from "../proto/conversation.ts";
-import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../proto/frame.ts";
+import { BYTE_ORDER_MARK, MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../proto/frame.ts";
 import { type Content, encodeMessage } from "../proto/message.ts";
 import type { Outgoing } from "../proto/send.ts";
 import { CimError, type StatusName } from "../proto/status.ts";
@@ -219,6 +219,8 @@ export function checkMessageId(messageId: string): void {
   if (length < 1 || length > MAX_MESSAGE_ID_LENGTH || !messageId.isWellFormed()) {
     throw new CimError("INVALID", `messageId of ${length} characters: want 1 to ${MAX_MESSAGE_ID_LENGTH}`);
   }
+  if (messageId.startsWith(BYTE_ORDER_MARK))
+    throw new CimError("INVALID", "messageId that begins with a byte order mark (U+FEFF)");
 }
 
 /** @throws CimError INVALID for content that is empty, too large, or text that is not well-formed Unicode */

@@ -119,7 +119,7 @@ export class Callers {
 
   async #find(userId: number): Promise<Known | null> {
     const known = this.#known.get(userId);
-    if (known && (known.hasPassword || Date.now() - known.at < NO_PASSWORD_MS)) return known;
+    if (known && (known.hasPassword || Math.abs(Date.now() - known.at) < NO_PASSWORD_MS)) return known;
     const account = await this.#parts.accounts.byId(userId);
     if (!account) return null;
     const found = { userName: account.userName, hasPassword: account.passwordHash !== null, at: Date.now() };

@@ -25,6 +25,8 @@ import type { V2Servers } from "./v2-servers.ts";
 export const TAKE_OVER_MS = 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
+/** Messages on their way that a look passes over. */
+const MAX_PASSED_OVER = 9000;
 
 /** Sessions that a connection followed, by their users. */
 export type Connected = ReadonlyMap<number, readonly Session[]>;
@@ -136,7 +138,11 @@ export class Deliver {
     this.#downlinks.forgetGone();
     try {
       const before = (this.#parts.now ?? Date.now)() - TAKE_OVER_MS;
-      const marked = await this.#parts.log.unpushed(before, SWEEP_LIMIT);
+      // What is on its way from here is marked as well, and may be older than what nobody delivers.
+      let passedOver = 0;
+      for (const messages of this.#underWay.keys()) passedOver += messages.length;
+      const limit = SWEEP_LIMIT + Math.min(passedOver, MAX_PASSED_OVER);
+      const marked = await this.#parts.log.unpushed(before, limit);
       if (marked.length === 0) return;
       const underWay = new Set([...this.#underWay.keys()].flatMap((messages) => messages.map(nameOf)));
       const left = marked.filter((message) => !underWay.has(nameOf(message)));

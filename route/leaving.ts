@@ -1,6 +1,7 @@
 /** How sessions end: a connection that is gone, a user who leaves, another who is to be put out. */
 import { isV2 } from "../common/registry/registry.ts";
 import type { GoodbyeReason } from "../proto/status.ts";
+import { isSameLogin } from "./session-id.ts";
 import type { Cursors } from "./store/cursors.ts";
 import { DOUBTED, type Session, type Sessions } from "./store/sessions.ts";
 
@@ -44,12 +45,13 @@ export class Leaving {
     }
   }
 
-  /** Every login of the user ends but that of this session; null: every one. Also those without a connection. */
+  /** Every login of the user ends but the one of this session; null: every one. Also those without a connection. */
   async logoutOthers(userId: number, sessionId: string | null): Promise<void> {
     await this.#parts.sessions.signOut(userId, sessionId, this.#tokensEnd());
     const held = (await this.#parts.sessions.ofUsers([userId])).get(userId) ?? [];
     for (const session of held) {
-      if (session.sessionId !== sessionId) await this.logout(userId, session.sessionId);
+      const isSpared = sessionId !== null && isSameLogin(session.sessionId, sessionId);
+      if (!isSpared) await this.logout(userId, session.sessionId);
     }
   }
 

@@ -4,6 +4,8 @@ import { CimError } from "../proto/status.ts";
 export const MAX_NAME_LENGTH = 64;
 export const MIN_PASSWORD_LENGTH = 8;
 export const MAX_PASSWORD_BYTES = 256;
+/** UTF-16 units of a name or a password before it is normalized, however it is spelled: to normalize more takes its square. */
+const MAX_SPELLED_LENGTH = 1024;
 
 // Controls and line breaks, and what turns the direction of the text around it: a name must not be able to pass for
 // another, or for the line of a log it stands in (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
@@ -14,7 +16,15 @@ const encoder = new TextEncoder();
 
 /** The one spelling of a name: NFC, without space around it. */
 export function normalName(given: string): string {
-  return given.normalize("NFC").trim();
+  return normalText(given.trim()).trim();
+}
+
+/**
+ * The same characters are typed as different code points on different keyboards: this is NFC. A text that is far too
+ * long to be a name or a password stays as it is.
+ */
+export function normalText(given: string): string {
+  return given.length > MAX_SPELLED_LENGTH ? given : given.normalize("NFC");
 }
 
 /** @throws CimError INVALID for a normal name that nobody may have */

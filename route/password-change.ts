@@ -38,9 +38,13 @@ export class PasswordChange {
     if (!account) throw new CimError("ACCOUNT_MISMATCH", `there is no account ${userId}`);
     if (origin.caller.kind !== "admin" && account.passwordHash !== null)
       await this.#checkOld(account, oldPassword, origin.address);
-    await accounts.setPassword(account.userId, await passwords.hash(password));
+    const hash = await passwords.hash(password);
     const { caller } = origin;
-    await leaving.logoutOthers(account.userId, caller.kind === "user" ? caller.session.sessionId : null);
+    const spared = caller.kind === "user" ? caller.session.sessionId : null;
+    // Before, in case nobody lives to do it afterwards; and afterwards, for who logged in with the old one in between.
+    await leaving.logoutOthers(account.userId, spared);
+    await accounts.setPassword(account.userId, hash);
+    await leaving.logoutOthers(account.userId, spared);
   }
 
   async #checkOld(

@@ -1,5 +1,6 @@
-/** Passwords are kept as argon2id hashes; how they are computed is the runtime's, and given by the entry point. */
+/** Passwords are kept as argon2id hashes of NFC (RFC 8265, 4.2.2); how they are computed is the runtime's, and given by the entry point. */
 import { CimError } from "../proto/status.ts";
+import { normalText } from "./names.ts";
 
 export interface Passwords {
   /** A salted hash in PHC form. */
@@ -25,7 +26,7 @@ export class PasswordDesk {
 
   /** @throws CimError RATE_LIMITED when too many passwords are waiting to be checked already */
   hash(password: string): Promise<string> {
-    return this.#bounded(() => this.passwords.hash(spelled(password)));
+    return this.#bounded(() => this.passwords.hash(normalText(password)));
   }
 
   /**
@@ -34,7 +35,7 @@ export class PasswordDesk {
    */
   verify(password: string, hash: string | null): Promise<boolean> {
     return this.#bounded(async () => {
-      const right = await this.passwords.verify(spelled(password), hash ?? (await this.#dummy));
+      const right = await this.passwords.verify(normalText(password), hash ?? (await this.#dummy));
       return right && hash !== null;
     });
   }
@@ -58,9 +59,4 @@ export class PasswordDesk {
       else this.#underWay--;
     }
   }
-}
-
-// The same characters are typed as different code points on different keyboards (RFC 8265, 4.2.2).
-function spelled(password: string): string {
-  return password.normalize("NFC");
 }

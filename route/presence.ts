@@ -98,10 +98,12 @@ export class Presence {
       this.#holder(session.userId, session.slot),
     ]);
     if (isRevoked) return { goodbye: "logged_out" };
-    const isKnown = holder?.sessionId === session.sessionId && holder.confirmed;
-    if (isKnown && holder.since !== DOUBTED) return { session: holder };
+    const wasHere = holder?.sessionId === session.sessionId;
+    if (wasHere && holder.confirmed && holder.since !== DOUBTED) return { session: holder };
     try {
       const { replaced } = await this.#put(holder, (current) => {
+        // Logged out or released since then: this word comes too late.
+        if (wasHere && current === null) throw new Overtaken("session_over");
         this.#refuseOvertaken(session, current);
         return session;
       });
@@ -109,6 +111,11 @@ export class Presence {
     } catch (error) {
       if (error instanceof Overtaken) return { goodbye: error.goodbye };
       throw error;
+    }
+    // Who logged it out meanwhile found no row to take away.
+    if (!wasHere && (await this.#parts.sessions.isRevoked(session))) {
+      await this.#parts.sessions.remove(session.userId, session.slot, session.sessionId);
+      return { goodbye: "logged_out" };
     }
     // Without a row the connection came back after its end was noted: its place in `all` is to be kept alive again.
     if (holder === null) await this.#parts.cursors.join(session.userId, session.slot);

@@ -2,7 +2,7 @@
 
 /** What can be typed into any shell: nothing else in these headers gets into a command. */
 const HOST = /^([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i;
-const PREFIX = /^(\/[a-z0-9._~-]+)+$/i;
+const PREFIX = /^((?:\/[a-z0-9._~-]+)*)\/*$/i;
 
 /**
  * The route's URL as the caller of `request` has it: what the request says, and behind `trustedProxies` proxies what
@@ -17,7 +17,7 @@ export function publicUrl(request: Request, trustedProxies: number): string | nu
   const url = new URL(request.url);
   const scheme = forwarded("proto") ?? url.protocol.slice(0, -1);
   const host = forwarded("host") ?? url.host;
-  const prefix = forwarded("prefix")?.replace(/\/+$/, "") ?? "";
-  if (!/^https?$/.test(scheme) || !HOST.test(host) || !(prefix === "" || PREFIX.test(prefix))) return null;
+  const [, prefix] = PREFIX.exec(forwarded("prefix") ?? "") ?? [];
+  if (!/^https?$/.test(scheme) || !HOST.test(host) || prefix === undefined) return null;
   return `${scheme}://${host}${prefix}`;
 }

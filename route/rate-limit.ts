@@ -29,7 +29,9 @@ export class RateLimit {
       at: now,
       moved: Number.NEGATIVE_INFINITY,
     };
-    bucket.left = Math.min(this.perSecond, bucket.left + ((now - bucket.at) * this.perSecond) / SECOND_MS);
+    // A clock may step back.
+    const passed = Math.max(0, now - bucket.at);
+    bucket.left = Math.min(this.perSecond, bucket.left + (passed * this.perSecond) / SECOND_MS);
     bucket.at = now;
     if (Math.abs(now - bucket.moved) >= SECOND_MS) this.#move(userId, bucket, now);
     if (bucket.left < 1) {

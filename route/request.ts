@@ -75,8 +75,13 @@ function explain(issue: z.core.$ZodIssue, given: unknown): string {
 
 /** A value from outside, short and on one line. */
 export function show(value: unknown): string {
-  const cut = typeof value === "string" ? value.slice(0, MAX_SHOWN + 1) : value;
-  const shown = JSON.stringify(cut) ?? String(cut);
+  // Each part takes a character or more: no more of them are looked at, however many there are, or one in another.
+  let left = MAX_SHOWN + 1;
+  const cut = (_: string, part: unknown) => {
+    if (left-- <= 0) return null;
+    return typeof part === "string" ? part.slice(0, MAX_SHOWN + 1) : part;
+  };
+  const shown = JSON.stringify(value, cut) ?? String(value);
   return shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown;
 }
 

@@ -31,7 +31,7 @@ export class SyncPages {
 
   /**
    * Answers a Sync with encoded Pages: those conversations it names, or all with something unread.
-   * @throws CimError INVALID for a conversation that is none, FORBIDDEN for one of others
+   * @throws CimError INVALID for a conversation or a seq that is none, FORBIDDEN for one of others
    */
   async pages(reader: Reader, sync: Sync): Promise<Uint8Array> {
     const named = sync.after.length > 0;
@@ -66,6 +66,8 @@ export class SyncPages {
     return Promise.all(
       sync.after.map(async ({ conversation, seq }) => {
         checkReader(reader.userId, conversation);
+        if (seq !== undefined && seq > Number.MAX_SAFE_INTEGER)
+          throw new CimError("INVALID", `a sync of ${conversation} after ${seq}, which is no seq`);
         const { userId, slot } = reader;
         const after = seq === undefined ? await this.cursors.cursor(userId, slot, conversation) : Number(seq);
         return { conversation, after };

@@ -27,6 +27,9 @@ export interface Asker {
 
 /** The part of a call that is kept for acknowledgements, so that what clients ask for does not hold them up for ever. */
 const ACKS_PART = 1 / 4;
+/** Of UTF-8 for each unit of a text, and what stands around a cursor's. */
+const MAX_BYTES_A_UNIT = 3;
+const AROUND_CURSOR_BYTES = 16;
 
 export class UplinkQueue {
   /** Bytes of sends that wait. */
@@ -125,17 +128,18 @@ export class UplinkQueue {
       bytes += size;
       taken.push(item);
     }
+    // Counted apart: what clients say takes nothing of their part.
+    bytes = 0;
     for (
       let session = this.#dueAcks.first();
-      session && taken.length < maxItems;
+      session && taken.length < maxItems && bytes < maxBytes;
       session = this.#dueAcks.first()
-    )
-      taken.push({
-        session,
-        body: { case: "ack", value: this.#dueAcks.take(session) },
-        asker: null,
-        since: now,
-      });
+    ) {
+      const body = { case: "ack" as const, value: this.#dueAcks.take(session) };
+      const item = { session, body, asker: null, since: now };
+      bytes += sizeOf(item);
+      taken.push(item);
+    }
     return taken;
   }
 
@@ -216,6 +220,12 @@ export function toItem({ session, body }: Waiting): Item {
   return { userId, userName, sessionId, device, body };
 }
 
+/** The most bytes it may take, where that is up to clients. */
 function sizeOf({ body }: Waiting): number {
-  return body.case === "send" ? body.value.length : 0;
+  if (body.case === "send") return body.value.length;
+  let bytes = 0;
+  if (body.case === "ack")
+    for (const { conversation } of body.value)
+      bytes += conversation.length * MAX_BYTES_A_UNIT + AROUND_CURSOR_BYTES;
+  return bytes;
 }

@@ -1,7 +1,7 @@
 /** Sends messages over whatever connection there is, and tells what became of each. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { parseConversation, peerOf } from "../../proto/conversation.ts";
-import { MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../../proto/frame.ts";
+import { BYTE_ORDER_MARK, MAX_CONTENT_BYTES, MAX_MESSAGE_ID_LENGTH } from "../../proto/frame.ts";
 import { Command, SendSchema, SentSchema, type Receipt as WireReceipt } from "../../proto/gen/cim_pb.ts";
 import { CimError, STATUS } from "../../proto/status.ts";
 import type { Clock } from "./clock.ts";
@@ -19,7 +19,7 @@ export interface SendingOptions {
   accepted: (conversation: string, seq: number) => void;
 }
 
-/** messageIds chosen by the application that are remembered as sent from here. */
+/** Messages whose messageId the application chose that are remembered as sent from here. */
 const MAX_CHOSEN_IDS = 10_000;
 /** What stands around the content in a frame, generously. */
 const OVERHEAD_BYTES = 160;
@@ -50,7 +50,7 @@ export class Sending {
   /** Whether the message was sent by this very client. */
   isSent(message: Message): boolean {
     if (message.sender.userId !== this.#options.userId()) return false;
-    return message.messageId.startsWith(this.#prefix) || this.#chosen.has(message.messageId);
+    return message.messageId.startsWith(this.#prefix) || this.#chosen.has(nameOf(message));
   }
 
   /** Rejects with a CimError when it is refused, or has no receipt in time. */
@@ -115,22 +115,31 @@ export class Sending {
     }
     const bytes = checkContent(content) + OVERHEAD_BYTES;
     const id =
-      messageId === undefined ? `${this.#prefix}${(this.#count++).toString(36)}` : this.#choose(messageId);
+      messageId === undefined
+        ? `${this.#prefix}${(this.#count++).toString(36)}`
+        : this.#choose(conversation, messageId);
     const value = typeof content === "string" ? content : content.slice();
     const typed =
       typeof value === "string" ? { case: "text" as const, value } : { case: "data" as const, value };
     return { conversation, messageId: id, content: typed, bytes };
   }
 
-  #choose(messageId: string): string {
+  #choose(conversation: string, messageId: string): string {
     const length = [...messageId].length;
     if (length < 1 || length > MAX_MESSAGE_ID_LENGTH || !messageId.isWellFormed()) {
       throw new CimError("INVALID", `messageId of ${length} characters: want 1 to ${MAX_MESSAGE_ID_LENGTH}`);
     }
-    this.#chosen.add(messageId);
+    if (messageId.startsWith(BYTE_ORDER_MARK))
+      throw new CimError("INVALID", "messageId that begins with a byte order mark (U+FEFF)");
+    this.#chosen.add(nameOf({ conversation, messageId }));
     if (this.#chosen.size > MAX_CHOSEN_IDS) this.#chosen.delete(this.#chosen.values().next().value!);
     return messageId;
   }
+}
+
+/** A messageId is one in its conversation: another device may use it elsewhere. */
+function nameOf({ conversation, messageId }: { conversation: string; messageId: string }): string {
+  return `${conversation} ${messageId}`;
 }
 
 /** @returns its size in bytes @throws CimError INVALID for what no server would take */

@@ -55,11 +55,10 @@ export function prepareAppend(
       }
       return appended;
     });
-    for (const { place, head } of touched.values()) {
-      place.head = head;
-      places.remember(place);
-    }
+    for (const { place, head } of touched.values()) place.head = head;
     if (row.messages.length > 0) recent.keep(row);
+    // Last: to remember one is to forget another, and that must be none with recent messages.
+    for (const { place } of touched.values()) places.remember(place);
     return appended;
   };
 }

@@ -6,7 +6,8 @@ const MAX_NUMBERS_BYTES = 3 * 8 + 2 * 5;
 const MAX_BYTES_A_UNIT = 3;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// What it reads is what was written, a byte order mark at the beginning included.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** A row that does not read as what was written: the file is damaged, as where SQLite itself finds it so. */
 export class DamagedRow extends Error {

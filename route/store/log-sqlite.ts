@@ -15,8 +15,12 @@ export interface SqliteLog extends Log {
   settleNow(): void;
 }
 
-export function sqliteLog(file: SqliteFile): SqliteLog {
-  const places = new Places(file);
+/** Conversations of which it is remembered where they stand. */
+const MAX_PLACES = 100_000;
+
+/** @param maxPlaces default MAX_PLACES */
+export function sqliteLog(file: SqliteFile, maxPlaces = MAX_PLACES): SqliteLog {
+  const places = new Places(file, maxPlaces);
   const runs = new Runs(file);
   const marks = new Marks(file);
   const retries = new SettledRetries(file, runs);

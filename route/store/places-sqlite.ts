@@ -15,16 +15,16 @@ export interface Place {
 type Row = Omit<Place, "recent">;
 
 const COLUMNS = "id, name, head, settled";
-/** Conversations that are remembered. */
-const MAX_PLACES = 100_000;
-
 export class Places {
+  readonly #most: number;
   readonly #known = new Map<string, Place>();
   readonly #byName;
   readonly #byId;
   readonly #make;
 
-  constructor(file: SqliteFile) {
+  /** @param most that are remembered */
+  constructor(file: SqliteFile, most: number) {
+    this.#most = most;
     this.#byName = file.prepare<Row, [string]>(`SELECT ${COLUMNS} FROM conversations WHERE name = ?`);
     this.#byId = file.prepare<Row, [number]>(`SELECT ${COLUMNS} FROM conversations WHERE id = ?`);
     this.#make = file.prepare<Row, [string, number | null, number | null]>(
@@ -55,12 +55,14 @@ export class Places {
 
   remember(place: Place): Place {
     this.#known.set(place.name, place);
-    if (this.#known.size > MAX_PLACES) this.#forgetOne();
+    if (this.#known.size > this.#most) this.#forgetOne();
     return place;
   }
 
   #forgetOne(): void {
+    let left = this.#known.size;
     for (const place of this.#known.values()) {
+      if (left-- === 0) return;
       this.#known.delete(place.name);
       if (place.recent.length === 0) return;
       // What has not settled is known nowhere else: behind the others.

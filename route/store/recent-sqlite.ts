@@ -106,6 +106,8 @@ export class RecentMessages {
       }
       this.keep(row);
     }
+    // Some were forgotten meanwhile for others, before their messages were here.
+    for (const place of known.values()) places.remember(place);
   }
 
   /** The message whose retry this is, if it is here. */

@@ -1,12 +1,14 @@
 /** Of a messageId, these many last characters are not hashed. */
 const TAIL = 3;
 const TAIL_UNIT = 128;
+/** What a UTF-16 unit may have beyond that. */
+const TAIL_REST = 2 ** 16 / TAIL_UNIT;
 
 /**
  * A number for what a message has in common with its retries: 26 bits of HalfSipHash-1-3 (https://github.com/veorq/SipHash),
- * and behind them the end of the messageId, seven bits of each character. So ids that are counted lie side by side in an
- * index, where others would each be on a page of its own. The key only the file knows: nobody can choose messageIds of
- * one hash, among which each would be looked for in vain.
+ * and behind them the end of the messageId, seven bits of each character; what those have beyond ASCII is hashed. So ids
+ * that are counted lie side by side in an index, where others would each be on a page of its own. The key only the file
+ * knows: nobody can choose messageIds of one hash, among which each would be looked for in vain.
  */
 export class RetryHash {
   readonly #low: number;
@@ -38,6 +40,10 @@ export class RetryHash {
     for (let i = 1; i < hashed; i += 2)
       this.#take(messageId.charCodeAt(i - 1) | (messageId.charCodeAt(i) << 16));
     if (hashed & 1) this.#take(messageId.charCodeAt(hashed - 1));
+    let rest = 0;
+    for (let i = hashed; i < length; i++)
+      rest = rest * TAIL_REST + Math.floor(messageId.charCodeAt(i) / TAIL_UNIT);
+    if (rest > 0) this.#take(rest);
     this.#take(length);
     this.#v2 ^= 0xff;
     for (let i = 0; i < 3; i++) this.#take(0);

@@ -66,7 +66,7 @@ export class SqliteFile {
     this.#begin = this.prepare("BEGIN IMMEDIATE");
     this.#commit = this.prepare("COMMIT");
     this.#rollback = this.prepare("ROLLBACK");
-    this.#fillRoom = this.prepare("INSERT INTO room (id, filler) VALUES (1, zeroblob(?))");
+    this.#fillRoom = this.prepare("REPLACE INTO room (id, filler) VALUES (1, zeroblob(?))");
     this.#emptyRoom = this.prepare("DELETE FROM room WHERE id = 1");
   }
 
@@ -74,6 +74,16 @@ export class SqliteFile {
     const statement = this.#db.prepare(sql);
     this.#statements.push(statement);
     return statement as unknown as Statement<Row, Params>;
+  }
+
+  /** Runs `work`, which takes up what the file holds. @throws ConfigError as the constructor; the file is closed then */
+  async opened<T>(work: () => T): Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      await this.close();
+      throw isFailure(error) ? cannotUse(this.name, error) : error;
+    }
   }
 
   /** Runs `work` in a transaction that is on the disk, not only with the kernel, when this resolves. */
@@ -228,9 +238,13 @@ function open(name: string): Database {
   } catch (error) {
     db?.close();
     if (error instanceof ConfigError) throw error;
-    const text = isBusy(error) ? "another process uses it" : (error as Error).message;
-    throw new ConfigError(`CIM_STORE, CIM_DATA: cannot use ${name}: ${text}`, { cause: error });
+    throw cannotUse(name, error as Error);
   }
+}
+
+function cannotUse(name: string, error: Error): ConfigError {
+  const text = isBusy(error) ? "another process uses it" : error.message;
+  return new ConfigError(`CIM_STORE, CIM_DATA: cannot use ${name}: ${text}`, { cause: error });
 }
 
 // SQLite gives its write-ahead log the mode of the file: password hashes are for this user's eyes.

@@ -9,11 +9,12 @@ import { memoryThrottle } from "./throttle-memory.ts";
 
 /**
  * The embedded engine: everything in one file, or with ":memory:" in none.
+ * @param maxPlaces conversations of which it is remembered where they stand
  * @throws ConfigError, in one line, when the file cannot be used
  */
-export async function openSqlite(name: string): Promise<Store & { log: SqliteLog }> {
+export async function openSqlite(name: string, maxPlaces?: number): Promise<Store & { log: SqliteLog }> {
   const file = new SqliteFile(name);
-  const log = sqliteLog(file);
+  const log = await file.opened(() => sqliteLog(file, maxPlaces));
   const sessions = sqliteSessions(file);
   return {
     accounts: sqliteAccounts(file),

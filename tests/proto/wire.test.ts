@@ -4,7 +4,13 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DeliveryWriter, decodeDownlink } from "../../proto/downlink.ts";
 import { encodeFrame } from "../../proto/frame.ts";
 import { AckSchema, Command, SendSchema, SentSchema, SyncSchema } from "../../proto/gen/cim_pb.ts";
-import { DownlinkSchema, type UplinkItem, UplinkReplySchema, UplinkSchema } from "../../proto/gen/link_pb.ts";
+import {
+  DownlinkSchema,
+  ReleaseSchema,
+  type UplinkItem,
+  UplinkReplySchema,
+  UplinkSchema,
+} from "../../proto/gen/link_pb.ts";
 import { peekControl, SEND_FIELD, sentFrame, withSeq } from "../../proto/message.ts";
 import { decodeSend, encodeSent } from "../../proto/send.ts";
 import {
@@ -22,6 +28,7 @@ const TEXTS = ["", "a", "x".repeat(127), "x".repeat(128), "张三 🙂", "é".re
 const NUMBERS = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER];
 const BYTES = [0, 1, 127, 128, 60_000].map((length) => new Uint8Array(length).fill(0xee));
 const utf8 = new TextEncoder();
+const release = { case: "release" as const, value: create(ReleaseSchema) };
 
 /** The body of an item, as protobuf-es knows it. */
 function encoded(body: Body): UplinkItem["body"] {
@@ -74,6 +81,20 @@ test("receipts are written as protobuf-es writes them", () => {
     at: BigInt(receipt.at),
   }));
   expect(encodeSent(receipts)).toEqual(toBinary(SentSchema, create(SentSchema, { receipts: theirs })));
+});
+
+// A frame of 32,500 empty messages held up the route, and all of its users, for the tenth of a second, each time.
+test("a Send of more messages than a client sends together is refused", () => {
+  const of = (count: number) =>
+    toBinary(SendSchema, create(SendSchema, { messages: Array.from({ length: count }, () => ({})) }));
+  expect(decodeSend(of(256)).length).toBe(256);
+  expect(() => decodeSend(of(257))).toThrow(new WireError("more than 256 messages in one send"));
+});
+
+// A device of such a name was another one for the route when its server spoke of it.
+test("a text that begins with a byte order mark is read as it was written", () => {
+  const items = [{ userId: 1, userName: "", sessionId: "", device: "\uFEFFphone", body: release }];
+  expect(decodeCall(encodeCall({ server: "", bootId: "", items })).items[0]!.device).toBe("\uFEFFphone");
 });
 
 test("a call of a server is written and read", () => {

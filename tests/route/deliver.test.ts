@@ -14,6 +14,7 @@ import type { Draft } from "../../route/store/log.ts";
 import type { Session } from "../../route/store/sessions.ts";
 import { openSqlite } from "../../route/store/sqlite.ts";
 import type { Store } from "../../route/store/store.ts";
+import { encoded } from "../support/encoded.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const one = instance(1);
@@ -120,6 +121,25 @@ describe("a server that does not take a message", () => {
     await network.idle();
     expect(await store.log.unpushed(now + TAKE_OVER_MS, 10)).toEqual([]);
   });
+});
+
+// The look showed the oldest thousand marks, all of them its own: what a dead route had left waited behind them.
+test("a dead route's message is taken up although a thousand older ones are on their way to a slow server", async () => {
+  network.connect(2, one);
+  network.connect(3, two);
+  const release = network.hold();
+  const messages = Array.from({ length: 1000 }, () => text(p2p(1, 2), "slow"));
+  await accept.send({ sender: alice, messages });
+  // Calls from now on are answered.
+  network.hold()();
+  const left = { conversation: p2p(1, 3), messageId: "m", senderId: 1, at: now };
+  const bytes = encoded({ ...left, content: { case: "text", value: "left" } });
+  await store.log.append([{ ...left, bytes }]);
+  now += TAKE_OVER_MS + 1;
+  await deliver.sweep();
+  await network.idle();
+  expect(network.calls).toEqual([{ server: addressOf(two), items: ["left → 3"] }]);
+  release();
 });
 
 describe("a server that was out of sight while something was said", () => {

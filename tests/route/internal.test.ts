@@ -95,6 +95,20 @@ test("what a server hands on from its client goes the way of every message", asy
   expect([result.code, receipt]).toMatchObject(["9000", { messageId: "m-1", code: "9000", seq: 1n }]);
 });
 
+// It was a failure that may pass: the server asked again, four times a second, and the route logged each.
+test("a sync after what is no seq is refused for good", async () => {
+  await using route = await OpenRoute.start();
+  const ann = await route.online("ann");
+  const pages = (seq: bigint) =>
+    route.uplink(ann.token, { case: "sync", value: { after: [{ conversation: "all", seq }] } });
+  const results = [await pages(2n ** 53n - 1n), await pages(2n ** 53n), await pages(2n ** 64n - 1n)];
+  expect(results.map(({ code, text }) => `${code} ${text}`)).toEqual([
+    "9000 ",
+    "3000 a sync of all after 9007199254740992, which is no seq",
+    "3000 a sync of all after 18446744073709551615, which is no seq",
+  ]);
+});
+
 async function serviceToken(route: OpenRoute): Promise<string> {
   const expiresAt = Date.now() + 60_000;
   return `Bearer ${await route.tokens.sign({ kind: "service", role: "server", expiresAt })}`;

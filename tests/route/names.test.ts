@@ -62,3 +62,15 @@ test("a password has 8 characters at least, and 256 bytes at most", () => {
     "258 bytes, limit 256",
   ]);
 });
+
+// To normalize takes the square of how many marks stand on one letter: one request with a megabyte of them held up the
+// route for minutes.
+test("what is far too long to be a name is refused as it came", () => {
+  const marked = `a${"\u0300\u0323".repeat(40_000)}`;
+  expect(() => checkName(normalName(` ${marked} `))).toThrow("80001 characters, want 1 to 64");
+});
+
+test("a name of 64 characters is one however it is spelled", () => {
+  const longest = "\u1f82".repeat(64);
+  expect(normalName(` ${longest.normalize("NFD")} `)).toBe(longest);
+});

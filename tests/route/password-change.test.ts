@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setSystemTime, test } from "bun:test";
 import { ADMIN_KEY, type LoggedIn, OpenRoute, PASSWORD } from "./open-route.ts";
 
 const NEW = "battery staple";
@@ -43,6 +43,23 @@ test("an account that was made without one gets its first, and needs it from the
     await login(route, "zoe", NEW),
   ];
   expect(answers.map(({ code }) => code)).toEqual(["9110", "9000", "9100", "9000"]);
+});
+
+// For as long as the clock had stepped back, the account was taken to have none.
+test("it needs it also when the clock steps back", async () => {
+  await using route = await OpenRoute.start({ CIM_AUTH: "open", CIM_LOGIN_POLICY: "kick" });
+  const { userId } = await route.register("zoe", null);
+  const { token } = (await login(route, "zoe")).dataBody;
+  const say = () => route.post("/groupRoute", { userId, msg: "hello" });
+  const codes = [(await say()).code];
+  await route.post("/changePassword", { password: NEW }, { token });
+  try {
+    setSystemTime(Date.now() - 60 * 60 * 1000);
+    codes.push((await say()).code);
+  } finally {
+    setSystemTime();
+  }
+  expect(codes).toEqual(["9000", "9110"]);
 });
 
 test("only one's own, but for an API key, which needs no old one and names whose", async () => {
@@ -102,6 +119,26 @@ test("a token that nobody is connected with is worth nothing afterwards, its ses
     ["9110", "9110"],
     ["9000", "9000"],
     ["9000", "9000"],
+  ]);
+});
+
+// Who had the old one stayed logged in: whoever tried once more was told that the old one is another.
+test("should the route die before it has told so, whoever is logged in elsewhere is logged out all the same", async () => {
+  await using route = await OpenRoute.start({ CIM_LOGIN_POLICY: "multi" });
+  const [phone, desk] = [await route.online("alice", "phone"), await route.online("alice", "desk")];
+  const { accounts } = route.store;
+  const { setPassword } = accounts;
+  accounts.setPassword = async (...given) => {
+    await setPassword(...given);
+    throw new Error("killed");
+  };
+  const body = { password: NEW, oldPassword: PASSWORD };
+  const { code } = await route.post("/changePassword", body, { token: phone.token });
+  const answers = [phone, desk].map(({ token }) => route.post("/history", { peer: "all" }, { token }));
+  expect([code, ...(await Promise.all(answers)).map((answer) => answer.code)]).toEqual([
+    "4000",
+    "9000",
+    "9110",
   ]);
 });
 

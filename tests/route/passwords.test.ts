@@ -22,6 +22,20 @@ test("finding out that there is no account takes the work of finding out that th
   expect(await Promise.all(answers)).toEqual([false, true]);
 });
 
+test("a password is known again however it is spelled, and what is far too long to be one is tried as it came", async () => {
+  const work = new Work();
+  const desk = new PasswordDesk(work);
+  work.finishAll();
+  const longest = "\u1f82".repeat(85);
+  const answers = [
+    desk.verify(longest.normalize("NFD"), `hash of ${longest}`),
+    desk.verify(`a${"\u0300\u0323".repeat(40_000)}`, "hash of another"),
+  ];
+  await settled();
+  work.finishAll();
+  expect(await Promise.all(answers)).toEqual([true, false]);
+});
+
 test("four hashes are computed at once, a hundred wait, and more are refused with 6000", async () => {
   const work = new Work();
   const desk = new PasswordDesk(work);

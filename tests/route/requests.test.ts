@@ -59,6 +59,10 @@ const CONTENT: [content: object, message: string][] = [
     { msg: "a", messageId: "x".repeat(65) },
     `messageId="${"x".repeat(39)}…: messageId of 65 characters: want 1 to 64`,
   ],
+  [
+    { msg: "a", messageId: "\uFEFFx" },
+    'messageId="\uFEFFx": messageId that begins with a byte order mark (U+FEFF)',
+  ],
 ];
 
 describe("groupRoute refuses", () => {
@@ -122,6 +126,21 @@ test("only JSON is taken, in UTF-8", async () => {
     "9000",
   ]);
   expect(await send("application/json", new Uint8Array([0x7b, 0xff, 0x7d]))).toMatchObject({ code: "3000" });
+});
+
+// To show such a value took the route more than a second, in which it did nothing else, and then failed.
+test("a body of which nothing is known but that it is nested is shown no further than it is told", async () => {
+  await using roomy = await OpenRoute.start({ CIM_AUTH: "open" });
+  const nested = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
+  const messages = [];
+  for (const body of [nested, `{"userName":${nested}}`, `{"userName":[${"{},".repeat(300_000)}{}]}`])
+    messages.push((await roomy.post("/registerAccount", body)).message);
+  const deep = "[".repeat(40);
+  expect(messages).toEqual([
+    `body ${deep}…: want a JSON object`,
+    `userName=${deep}…: want a name`,
+    "userName=[{},{},{},{},{},{},{},{},{},{},{},{},{},…: want a name",
+  ]);
 });
 
 test("of a body without a length no more is read than the limit", async () => {

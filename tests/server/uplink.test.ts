@@ -19,6 +19,8 @@ const BOB = session(2);
 let now: number;
 let uplink: Uplink;
 let busy: boolean;
+/** Bytes of each call. */
+let sizes: number[];
 /** Calls that were made, in words, and how to end those that wait for their answer. */
 let calls: string[][];
 let waiting: { items: UplinkItem[]; end: PromiseWithResolvers<Uint8Array> }[];
@@ -39,10 +41,12 @@ beforeEach(() => {
   now = 0;
   busy = false;
   calls = [];
+  sizes = [];
   waiting = [];
   const post = (body: Uint8Array) => {
     const { items } = fromBinary(UplinkSchema, body);
     calls.push(items.map(inWords));
+    sizes.push(body.length);
     const end = Promise.withResolvers<Uint8Array>();
     waiting.push({ items, end });
     return end.promise;
@@ -224,6 +228,19 @@ test("a call holds no more than 512 KiB and 256 items", async () => {
   await settle();
   while (waiting.length > 0) await answer();
   expect(calls.map((items) => items.length)).toEqual([8, 8, 256, 248]);
+});
+
+// Nothing counted what acknowledgements take: clients that named conversations at random made a call that no route takes,
+// which was made again for ever, and everyone else waited behind it.
+test("acknowledgements of very many conversations, gathered or before a release, go in calls of no more than 2 MiB", async () => {
+  const names = Array.from({ length: 1000 }, (_, i) => `${i}`.padEnd(64, "语"));
+  const sessions = Array.from({ length: 100 }, (_, i) => session(i));
+  for (const one of sessions) for (const name of names) uplink.ack(one, name, 1);
+  for (const one of sessions.slice(50)) uplink.release(one);
+  await tick(2 * SECOND);
+  while (waiting.length > 0) await answer();
+  const acknowledged = calls.flat().filter((item) => item.includes("ack"));
+  expect([acknowledged.length, Math.max(...sizes) < 2 * 1024 * 1024]).toEqual([100, true]);
 });
 
 test("a confirm that is refused is told with its goodbye; one the route could not deal with is made again", async () => {

@@ -8,7 +8,7 @@ const ENTRIES = [
     seq: 2 ** 53 - 1,
     senderId: 2 ** 53 - 1,
     at: 2 ** 53 - 1,
-    messageId: "消息 🙂",
+    messageId: "\uFEFF消息 🙂",
     bytes: new Uint8Array(200),
   },
 ];

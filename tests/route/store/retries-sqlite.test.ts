@@ -76,6 +76,16 @@ test("a retry is found in a batch that begins with a new message of another conv
   ]);
 });
 
+// A decoder takes a byte order mark off: what was read back was another messageId, and its retry a second message.
+test("a retry is found however its messageId begins", async () => {
+  await store.log.append([draft("\uFEFFa", 10), draft("a", 20)]);
+  store.log.settleNow();
+  expect(await store.log.append([draft("\uFEFFa", 30), draft("a", 30)])).toEqual([
+    { seq: 1, at: 10, retry: true },
+    { seq: 2, at: 20, retry: true },
+  ]);
+});
+
 /** Two messageIds, of the first and the second conversation. */
 function ofOnePrefix(): [string, string] {
   const byPrefix = new Map<number, string>();

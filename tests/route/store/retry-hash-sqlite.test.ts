@@ -41,3 +41,18 @@ test("it is spread as by chance, and small enough for six bytes", () => {
   // 75 doubles among 100,000 of 2^26 are what chance gives.
   expect(100_000 - new Set(values).size).toBeLessThan(120);
 });
+
+// Of the last characters only seven bits counted: a sender could name thousands of messages so that all had one hash,
+// and each new one was compared with all before it while everyone waited.
+test("ids that are alike but for what their last characters have beyond ASCII have hashes of their own", () => {
+  const hash = new RetryHash(KEY);
+  const alike = (unit: number) =>
+    Array.from({ length: 500 }, (_, i) => String.fromCharCode(unit + 128 * i)).filter((one) =>
+      one.isWellFormed(),
+    );
+  const ids = alike(0x61).flatMap((last) => alike(0x62).map((before) => `the same ${before}${last}`));
+  expect(ids.length).toBeGreaterThan(200_000);
+  const values = ids.map((id) => hash.of(1, 2, id));
+  // About 300 of so many are what chance gives.
+  expect(ids.length - new Set(values).size).toBeLessThan(600);
+});

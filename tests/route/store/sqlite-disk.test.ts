@@ -85,6 +85,22 @@ describe.skipIf(mounting.refused !== null)(
       rmSync(join(directory, "ballast"));
       await until("no trouble", () => store.trouble() === null);
     });
+
+    // What it had written to try was in the way of all later tries, and of every look at how it was.
+    test("so it does where it was killed while it tried before", async () => {
+      await store.close();
+      const db = new Database(join(directory, "cim.db"));
+      db.run("INSERT INTO room (id, filler) VALUES (1, zeroblob(100))");
+      db.close();
+      store = await openSqlite(join(directory, "cim.db"));
+      const register = (i: number) => store.accounts.register(`${i}`, "y".repeat(60_000));
+      for (let i = 0, refused = false; !refused; i++)
+        await register(i).catch(() => {
+          refused = true;
+        });
+      rmSync(join(directory, "ballast"));
+      await until("no trouble", () => store.trouble() === null);
+    });
   },
 );
 

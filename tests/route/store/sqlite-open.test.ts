@@ -127,6 +127,23 @@ describe("a file that cannot be used is refused in one line that names it and th
     );
   });
 
+  // It was an error with a stack, as a bug of ours has.
+  test("one whose newest messages are damaged", async () => {
+    const file = join(directory, "cim.db");
+    await (await openSqlite(file)).close();
+    const db = new Database(file);
+    db.run("INSERT INTO journal (pushed, entries) VALUES (0, x'8080')");
+    db.close();
+    expect(await refusal(file)).toBe(
+      `CIM_STORE, CIM_DATA: cannot use ${file}: a row of messages ends after 2 bytes, amid a message`,
+    );
+    // It is not held any more.
+    const repaired = new Database(file);
+    repaired.run("DELETE FROM journal");
+    repaired.close();
+    await (await openSqlite(file)).close();
+  });
+
   test("one that a newer CIM made", async () => {
     const file = join(directory, "cim.db");
     await (await openSqlite(file)).close();

@@ -14,7 +14,7 @@ import { Addressing, type Outbound } from "./addressing.ts";
 import { Downlinks, downlink, type Fate, keyOf, type Reached, type Target } from "./downlinks.ts";
 import { type Parcels, piecesOf } from "./parcels.ts";
 import { Sight } from "./sight.ts";
-import type { Log, Stored } from "./store/log.ts";
+import { type Log, nameOf, type Stored } from "./store/log.ts";
 import type { Session } from "./store/sessions.ts";
 import type { V2Servers } from "./v2-servers.ts";
 
@@ -25,8 +25,6 @@ import type { V2Servers } from "./v2-servers.ts";
 export const TAKE_OVER_MS = 1000;
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_LIMIT = 1000;
-/** Messages on their way that a look passes over. */
-const MAX_PASSED_OVER = 9000;
 
 /** Sessions that a connection followed, by their users. */
 export type Connected = ReadonlyMap<number, readonly Session[]>;
@@ -139,13 +137,8 @@ export class Deliver {
     try {
       const before = (this.#parts.now ?? Date.now)() - TAKE_OVER_MS;
       // What is on its way from here is marked as well, and may be older than what nobody delivers.
-      let passedOver = 0;
-      for (const messages of this.#underWay.keys()) passedOver += messages.length;
-      const limit = SWEEP_LIMIT + Math.min(passedOver, MAX_PASSED_OVER);
-      const marked = await this.#parts.log.unpushed(before, limit);
-      if (marked.length === 0) return;
       const underWay = new Set([...this.#underWay.keys()].flatMap((messages) => messages.map(nameOf)));
-      const left = marked.filter((message) => !underWay.has(nameOf(message)));
+      const left = await this.#parts.log.unpushed(before, SWEEP_LIMIT, underWay);
       if (left.length === 0) return;
       this.#parts.logger.info({ messages: left.length }, "taking up messages that were not pushed");
       const outbound = left.map(toOutbound);
@@ -213,10 +206,6 @@ export class Deliver {
       this.#downlinks.insist(targets.get(key)!, downlink({ case: "lookAgain", value: { everything } }));
     }
   }
-}
-
-function nameOf(message: { conversation: string; seq: number }): string {
-  return `${message.conversation} ${message.seq}`;
 }
 
 function toOutbound({ conversation, seq, bytes }: Stored): Outbound {

@@ -109,7 +109,7 @@ export function redisLog(client: RedisClient): Omit<Log, "append"> & { append: A
       const head = await client.run((redis) => redis.hget(headsKey(shardOf(conversation)), conversation));
       return Number(head ?? 0);
     },
-    unpushed: (at, limit) => marks.take(at, limit),
+    unpushed: (at, limit, except) => marks.take(at, limit, except),
     pushed: (messages) => marks.remove(messages),
     async trim(at, limit) {
       let taken = 0;

@@ -1,6 +1,6 @@
 import { prepareAppend } from "./append-sqlite.ts";
 import type { EntryReader } from "./entry-sqlite.ts";
-import type { Log, PageLimit, Stored } from "./log.ts";
+import { type Log, nameOf, type PageLimit, type Stored } from "./log.ts";
 import { Marks } from "./marks-sqlite.ts";
 import { type Place, Places } from "./places-sqlite.ts";
 import { RecentMessages, rowOf } from "./recent-sqlite.ts";
@@ -43,11 +43,14 @@ export function sqliteLog(file: SqliteFile, maxPlaces = MAX_PLACES): SqliteLog {
   }
 
   /** Of those that have settled, in seq order within each conversation. */
-  function* marked(at: number, limit: number): Iterable<Stored> {
+  function* marked(at: number, limit: number, except: ReadonlySet<string>): Iterable<Stored> {
     let place = NOWHERE;
     let reader: EntryReader | null = null;
-    for (const { conversation, seq } of marks.before(at, limit)) {
+    let left = limit;
+    for (const { conversation, seq } of marks.before(at, limit + except.size)) {
       if (conversation !== place.id) [place, reader] = [places.byId(conversation), null];
+      if (except.has(nameOf({ conversation: place.name, seq }))) continue;
+      if (left-- === 0) return;
       // Mostly in the run of the one before.
       if (!reader?.find(seq)) reader = runs.find(conversation, seq)!;
       yield { conversation: place.name, seq, bytes: reader.bytes() };
@@ -86,11 +89,14 @@ export function sqliteLog(file: SqliteFile, maxPlaces = MAX_PLACES): SqliteLog {
         return take(rows, limit).page.reverse().map(stored(conversation));
       }),
     head: (conversation) => read(() => places.find(conversation)?.head ?? 0),
-    unpushed: (at, limit) =>
+    unpushed: (at, limit, except = NONE) =>
       read(() => {
-        const found = [...marked(at, limit)];
-        for (const message of recent.marked(at, limit - found.length))
-          found.push({ conversation: message.place.name, ...rowOf(message) });
+        const found = [...marked(at, limit, except)];
+        for (const message of recent.marked(at)) {
+          if (found.length === limit) break;
+          const one = { conversation: message.place.name, ...rowOf(message) };
+          if (!except.has(nameOf(one))) found.push(one);
+        }
         return found;
       }),
     async pushed(messages) {
@@ -111,6 +117,7 @@ export function sqliteLog(file: SqliteFile, maxPlaces = MAX_PLACES): SqliteLog {
   };
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const NOWHERE: Place = { id: 0, name: "", head: 0, settled: 0, recent: [] };
 
 function stored(conversation: string): (row: MessageRow) => Stored {

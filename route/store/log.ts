@@ -38,6 +38,11 @@ export interface PageLimit {
   bytes: number;
 }
 
+/** A message's place as one text. */
+export function nameOf({ conversation, seq }: Pick<Stored, "conversation" | "seq">): string {
+  return `${conversation} ${seq}`;
+}
+
 /** The messages of each conversation in order, seq = 1, 2, 3 … without holes, and which of them are still to be pushed. */
 export interface Log {
   /**
@@ -52,8 +57,11 @@ export interface Log {
   history(conversation: string, before: number, limit: PageLimit): Promise<Stored[]>;
   /** The highest seq; 0 for a conversation without messages. */
   head(conversation: string): Promise<number>;
-  /** Marked messages accepted before `at` (ms since 1970), in seq order within each conversation, at most `limit`. */
-  unpushed(at: number, limit: number): Promise<Stored[]>;
+  /**
+   * Marked messages accepted before `at` (ms since 1970), in seq order within each conversation, at most `limit`.
+   * @param except by `nameOf`: these are left out, and count for nothing
+   */
+  unpushed(at: number, limit: number, except?: ReadonlySet<string>): Promise<Stored[]>;
   /** Take the marks off. */
   pushed(messages: readonly { conversation: string; seq: number }[]): Promise<void>;
   /**

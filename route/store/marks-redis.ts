@@ -3,7 +3,7 @@
  * process that does it; of a mark that a crash leaves half done, all is pushed once more.
  */
 import { KnownMarks, type Mark, type Run } from "./known-marks.ts";
-import type { Stored } from "./log.ts";
+import { nameOf, type Stored } from "./log.ts";
 import { acceptedAt, messageOf } from "./record-redis.ts";
 import { type RedisClient, script } from "./redis-client.ts";
 import { ALL_SHARDS, headsKey, logKey, marksKey, SHARDS, shardOf } from "./redis-keys.ts";
@@ -52,15 +52,26 @@ export class Marks {
   }
 
   /** Messages accepted before `at` that are marked, in seq order within each conversation, at most `limit`. */
-  async take(at: number, limit: number): Promise<Stored[]> {
+  async take(at: number, limit: number, except: ReadonlySet<string> = new Set()): Promise<Stored[]> {
     await this.#change();
-    const runs = (await this.#oldest(at, limit)).slice(0, limit);
+    const runs: Run[] = [];
+    let excepted = 0;
+    for (const run of await this.#oldest(at, limit)) {
+      const count = countIn(except, run);
+      if (runs.length === limit) break;
+      if (count > run.last - run.next) continue;
+      excepted += count;
+      runs.push(run);
+    }
     const found: Stored[] = [];
     for (const its of this.#client.together(runs, shardOfRun))
-      found.push(...(await this.#read(its, at, limit - found.length)));
-    return found.sort((a, b) =>
-      a.conversation === b.conversation ? a.seq - b.seq : a.conversation < b.conversation ? -1 : 1,
-    );
+      found.push(...(await this.#read(its, at, limit + excepted - found.length)));
+    return found
+      .filter((message) => !except.has(nameOf(message)))
+      .slice(0, limit)
+      .sort((a, b) =>
+        a.conversation === b.conversation ? a.seq - b.seq : a.conversation < b.conversation ? -1 : 1,
+      );
   }
 
   /** These were pushed: marks all of whose messages were come off. */
@@ -141,6 +152,14 @@ export class Marks {
     }
     return runs;
   }
+}
+
+/** How many of those that are still to be pushed have their name in there. */
+function countIn(names: ReadonlySet<string>, { conversation, next, last }: Run): number {
+  let count = 0;
+  for (let seq = next; seq <= last && names.size > 0; seq++)
+    if (names.has(nameOf({ conversation, seq }))) count++;
+  return count;
 }
 
 function shardOfRun({ conversation }: Run): number {

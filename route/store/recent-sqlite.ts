@@ -141,17 +141,12 @@ export class RecentMessages {
     return message !== undefined;
   }
 
-  /** Marked ones accepted before `at`, at most `limit`, in the order in which they were accepted. */
-  marked(at: number, limit: number): Recent[] {
-    const found: Recent[] = [];
+  /** Marked ones accepted before `at`, in the order in which they were accepted. */
+  *marked(at: number): Iterable<Recent> {
     for (const row of this.#rows) {
       if (row.marked === 0) continue;
-      for (const message of row.messages) {
-        if (found.length === limit) return found;
-        if (message.marked && message.at < at) found.push(message);
-      }
+      for (const message of row.messages) if (message.marked && message.at < at) yield message;
     }
-    return found;
   }
 
   /** Whether some were accepted before `at`. */

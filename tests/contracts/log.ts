@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { withSeq } from "../../proto/message.ts";
-import type { Draft, Stored } from "../../route/store/log.ts";
+import { type Draft, nameOf, type Stored } from "../../route/store/log.ts";
 import type { Store } from "../../route/store/store.ts";
 import { encoded } from "../support/encoded.ts";
 
@@ -263,6 +263,20 @@ export function logContract(name: string, open: () => Promise<Store>): void {
         const its = got.filter((message) => message.conversation === conversation);
         expect(seqs(its)).toEqual(numbers(1, 10));
       }
+    });
+
+    test("unpushed messages that somebody has in hand are left out, and do not take the place of others", async () => {
+      const conversations = ["all", "p2p:1:2", "p2p:1:3"];
+      await store.log.append(numbers(1, 30).map((i) => draft(conversations[i % 3]!, `m${i}`, { at: i })));
+      const inHand = new Set([
+        ...messages("all", 1, 10).map(nameOf),
+        ...messages("p2p:1:2", 1, 4).map(nameOf),
+        nameOf({ conversation: "all", seq: 11 }),
+      ]);
+      const left = [...messages("p2p:1:2", 5, 10), ...messages("p2p:1:3", 1, 10)].map(nameOf);
+      expect(byName(await store.log.unpushed(31, 100, inHand)).map(nameOf)).toEqual(left);
+      expect((await store.log.unpushed(31, 12, inHand)).length).toBe(12);
+      expect(await store.log.unpushed(31, 100, new Set([...inHand, ...left]))).toEqual([]);
     });
 
     test("retention forgets what was accepted before, and never gives a seq again", async () => {

@@ -10,7 +10,7 @@ import {
   writeClients,
 } from "./crowd.ts";
 import type { Options } from "./options.ts";
-import { Meter, Processes, residentBytesOf } from "./processes.ts";
+import { Meter, Processes, type Processor, residentBytesOf } from "./processes.ts";
 import { quiet } from "./quiet.ts";
 import { BenchError, type Scenario, type Trial, type Value } from "./scenario.ts";
 import { type Store, System } from "./system.ts";
@@ -65,7 +65,7 @@ async function run(options: Options): Promise<Trial[]> {
   const trials: Trial[] = [];
   for (let i = 0; i < options.trials; i++) {
     const seen = await hold(crowds, { ...servers, route: route! }, options.number("window"));
-    const parts = Object.keys(servers).map((name) => seen.cores[name]!);
+    const spent = sumOf(Object.keys(servers).map((name) => seen.cores[name]!));
     const percent = (name: string, cores: number, beside?: string): Value => ({
       name,
       unit: "% of a core",
@@ -75,9 +75,11 @@ async function run(options: Options): Promise<Trial[]> {
     trials.push({
       values: [
         { name: "connected", unit: "connections", value: seen.connected },
-        percent("servers: processor", sum(parts), "floor: processor"),
-        percent("route: processor", seen.cores.route!),
-        percent("floor: processor", floor),
+        percent("servers: processor", spent.user + spent.system, "floor: processor"),
+        percent("servers: of it in the kernel", spent.system, "floor: of it in the kernel"),
+        percent("route: processor", seen.cores.route!.user + seen.cores.route!.system),
+        percent("floor: processor", floor.user + floor.system),
+        percent("floor: of it in the kernel", floor.system),
         { name: "heartbeats answered", unit: "heartbeats", value: seen.late.count },
         { name: "heartbeat late p99", unit: "ms", value: seen.late.p99Ms },
         { name: "heartbeat late at most", unit: "ms", value: seen.late.maxMs },
@@ -95,14 +97,14 @@ async function run(options: Options): Promise<Trial[]> {
 }
 
 /** The part of a core that bare servers take. */
-async function measureFloor(options: Options): Promise<number> {
+async function measureFloor(options: Options): Promise<Processor> {
   await using processes = new Processes();
   const count = options.number("workers");
   const places = await Promise.all(Array.from({ length: count }, () => startFloor(processes)));
   const pids = Object.fromEntries(places.map(({ pid }, i) => [`floor ${i}`, pid]));
   const { crowds } = await join(processes, places, options);
   const { cores } = await hold(crowds, pids, Math.min(options.number("window"), MAX_FLOOR_SECONDS));
-  return sum(Object.values(cores));
+  return sumOf(Object.values(cores));
 }
 
 async function join(
@@ -128,14 +130,18 @@ async function hold(crowds: Crowd[], pids: Record<string, number>, seconds: numb
   await Bun.sleep(seconds * 1000);
   const spent = Object.entries(meter.spent()).map(([name, { user, system }]) => [
     name,
-    (user + system) / seconds,
+    { user: user / seconds, system: system / seconds },
   ]);
   const counted = together(await Promise.all(crowds.map((crowd) => crowd.ask("stats", "stats"))));
-  return { ...counted, cores: Object.fromEntries(spent) as Record<string, number> };
+  return { ...counted, cores: Object.fromEntries(spent) as Record<string, Processor> };
 }
 
 function residentOf(pids: Record<string, number>): number {
   return sum(Object.values(pids).map(residentBytesOf));
+}
+
+function sumOf(parts: Processor[]): Processor {
+  return { user: sum(parts.map(({ user }) => user)), system: sum(parts.map(({ system }) => system)) };
 }
 
 function sum(values: number[]): number {

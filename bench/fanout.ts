@@ -19,6 +19,7 @@ import { type Store, System } from "./system.ts";
 const FLAGS = {
   clients: { default: "10000", meaning: "connections the message goes to" },
   messages: { default: "5", meaning: "messages in a trial, one after another" },
+  before: { default: "20", meaning: "messages before these, which do not count" },
   bytes: { default: "100", meaning: "bytes of a message's text" },
   store: { default: "sqlite", meaning: "sqlite or redis" },
 };
@@ -30,6 +31,8 @@ const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 /** Until clients acknowledge a message. */
 const PAUSE_MS = 3250;
+/** Before those that do not count. */
+const SHORT_PAUSE_MS = 50;
 
 export const fanout: Scenario = {
   name: "fanout",
@@ -57,7 +60,8 @@ async function trial(options: Options): Promise<Trial> {
   const ours = await gather(processes, { place, pids: system.pids }, options);
   const floor = await startFloor(processes);
   const bare = await gather(processes, { place: floor, pids: { floor: floor.pid } }, options);
-  for (const audience of [ours, bare]) await say(audience, options);
+  for (const audience of [ours, bare])
+    for (let i = 0; i < options.number("before"); i++) await say(audience, options, SHORT_PAUSE_MS);
   const said: Said[] = [];
   const saidBare: Said[] = [];
   for (let i = 0; i < options.number("messages"); i++) {
@@ -120,8 +124,8 @@ interface Said {
 }
 
 /** One message, from its sender's write to the last of its deliveries, and the pings while it was under way. */
-async function say({ readers, probes, pids }: Audience, options: Options): Promise<Said> {
-  await Bun.sleep(PAUSE_MS);
+async function say({ readers, probes, pids }: Audience, options: Options, pauseMs = PAUSE_MS): Promise<Said> {
+  await Bun.sleep(pauseMs);
   await quiet(pids);
   await Promise.all(readers.map((crowd) => crowd.ask(`watch ${crowd.count}`, "watching")));
   const all = Promise.all(readers.map((crowd) => crowd.hear("delivered")));

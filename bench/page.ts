@@ -6,6 +6,7 @@ import type { CaseReport, Measurement, Report } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { TARGETS } from "./targets.ts";
+import { standsInTheWay } from "./ways.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const RESULTS = "bench/results";
@@ -28,37 +29,6 @@ behind it. In a plot, a bar is a median and a tick a trial.
 - Clients have tokens, but accounts without passwords: making those would take longer than all the rest.
 `;
 
-const WAY = `## What stands in the way
-
-Where a target is not met, this is what the profiles show (\`bun run bench p2p --profile <directory>\`).
-
-- **Many messages in flight.** With both engines the target is met; a sixth of the machine and more still stands idle.
-  With SQLite one thread of the route is the limit, and one process has the file: the other core cannot help.
-- **One message at a time** (window 1, a steady rate over many clients, HTTP). Nothing can be gathered for one sender, so
-  each message pays for what is paid once in a batch. In the server more than half is the kernel's: one read, and two
-  writes to sockets that are cold; the load generator alone takes a quarter of a core for every 10,000 messages a
-  second. In Redis it is what Lua spends around four commands of a microsecond or two, and the log of changes.
-- **HTTP.** Of the 57 µs that 35,000 a second would allow for all parts, the load generator takes nearly half, and the
-  bare handling of a request by Bun's server much of the rest. Half of what the route spends is that edge; then come
-  Redis' client library and the calls to servers. Requests wait for Redis in turns, whose append is most of its work.
-- **To everyone.** Most of it is the kernel's writes, and the ratio to a bare program moves with what else the
-  machine does: from trial to trial by a tenth. What Bun adds to each write is as much as all we do around it.
-- **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a
-  turn of the event loop of its own, which Bun makes nearly twice as dear as a bare program in C does. So a server that
-  hears nothing else lets heartbeats gather, 50 ms at a time. What is said first after five seconds of silence waits
-  for the end of such a moment, so it does not gather them for longer.
-
-What was tried, and stayed: messages written as one row of a journal a batch and settled later, as runs of a
-conversation, a retry known by three integers; marks kept in memory or as runs, the wire written by hand and read where
-it stands, calls in lanes, waiting for the disk apart from writing to it, statements that SQLite need not compile at each
-call, pages of 8 KiB; scripts that do not wait for the answers of those before them and name their keys in one text, the
-next append begun while what the last one stored is still being pushed, what is remembered for retries in one hash that
-Redis need not search from its beginning, one step for what many requests bring in one turn; memory that is free kept
-for a minute; acknowledgements that come after a broadcast, not amid it. What was tried, and left: larger slices of a broadcast,
-several rows in one statement of SQLite, other settings of the collector of garbage (no difference beyond what trials
-differ by), and smaller steps between server, route and store (they cost more).
-`;
-
 const TAIL = `## What was not measured
 
 - Machines apart, with a network between them: everything runs on one, over loopback, and shares its cores.
@@ -74,7 +44,7 @@ export function pages(reports: readonly Report[]): Map<string, string> {
     const report = reports.find((one) => one.scenario === scenario.name);
     return report ? section(scenario, report, files) : missing(scenario);
   });
-  files.set("benchmarks.md", [HEAD, targets(reports), WAY, ...sections, TAIL].join("\n"));
+  files.set("benchmarks.md", [HEAD, targets(reports), standsInTheWay(reports), ...sections, TAIL].join("\n"));
   return files;
 }
 

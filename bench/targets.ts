@@ -23,7 +23,7 @@ function caseIn(report: Report, name: string): CaseReport | undefined {
   return report.cases.find((one) => one.name.includes(name));
 }
 
-function measured(report: Report, caseName: string, measurement: string): Measurement | undefined {
+export function measured(report: Report, caseName: string, measurement: string): Measurement | undefined {
   return caseIn(report, caseName)?.measurements.find(({ name }) => name === measurement);
 }
 

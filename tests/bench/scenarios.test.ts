@@ -22,7 +22,7 @@ const SMALL: Record<string, string[]> = {
   idle: ["--clients", "60", "--workers", "2", "--heartbeat", "1", "--window", "1.5"],
   limit: ["--files", "400", "--newcomers", "50", "--logins", "4"],
   failover: ["--clients", "40", "--others", "1"],
-  fanout: ["--clients", "200", "--messages", "2"],
+  fanout: ["--clients", "200", "--messages", "2", "--before", "2"],
   "fanout-100k": ["--clients", "200", "--workers", "2", "--messages", "2"],
   "fanout-rate": ["--clients", "100", "--rate", "20", "--window", "1"],
   others: ["--which", "cim", "--clients", "10", "--window", "2", "--connections", "50"],

@@ -38,6 +38,7 @@ return answer
 
 /** How long marks that may come off wait for others: each call that writes makes Redis wait for the disk. */
 const GATHER_MS = 20;
+
 export class Marks {
   readonly #client: RedisClient;
   readonly #known = new KnownMarks();

@@ -18,9 +18,9 @@ const PROFILES = `Where a target is not met, this is what the profiles show (\`b
   one process has the file: the other core cannot help.
 - **One message at a time** (window 1, a steady rate over many clients, HTTP). Nothing can be gathered for one sender, so
   each message pays for what is paid once in a batch. In the server more than half is the kernel's: one read, and two
-  writes to sockets that are cold. In Redis it is three commands of a microsecond or two (head, retries, log), what Lua
-  spends around them, and the log of changes. In the route nothing stands out: reading, checking, addressing and writing a
-  message are a few hundredths each.
+  writes to sockets that are cold. In Redis it is three commands (head, retries, log), what Lua spends around them, and
+  the log of changes. In the route nothing stands out: reading, checking, addressing and writing a message are a few
+  hundredths each.
 - **HTTP.** The bare handling of a request by Bun's server takes much of what there would be for all parts. Half of what
   the route spends is that edge; then come Redis' client library and the calls to servers.
 - **To everyone.** Most of it is the kernel's writes, and the ratio to a bare program moves with what else the

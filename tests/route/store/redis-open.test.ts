@@ -3,7 +3,7 @@ import { tracingChannel } from "node:diagnostics_channel";
 import { ConfigError } from "../../../common/config.ts";
 import type { Draft } from "../../../route/store/log.ts";
 import { openRedis } from "../../../route/store/redis.ts";
-import { retriesKey, shardOf } from "../../../route/store/redis-keys.ts";
+import { marksKey, retriesKey, shardOf } from "../../../route/store/redis-keys.ts";
 import { freePorts } from "../../support/ports.ts";
 import { redisMissing, startRedis } from "../../support/redis.ts";
 
@@ -114,6 +114,28 @@ describe.skipIf(redisMissing !== null)(
       expect(await redis.ask("EXISTS", `${shard}:p2p:1:2`)).toBe(0);
       expect(await store.log.trim(2, 2000)).toBe(1501);
       expect(await redis.ask("EXISTS", shard)).toBe(0);
+      await store.close();
+    });
+
+    test("what version 2 had marked is pushed, and its mark comes off", async () => {
+      await using redis = await startRedis();
+      const before = await openRedis(redis.url, log);
+      await before.log.append([draft("m1"), draft("m2")]);
+      await before.close();
+      const marks = marksKey(shardOf("p2p:1:2"));
+      await redis.ask("DEL", marks);
+      // Of a run each, of equal width.
+      for (const seq of [1, 2]) {
+        const padded = String(seq).padStart(16, "0");
+        await redis.ask("ZADD", marks, 1, `p2p:1:2 ${padded} ${padded}`);
+      }
+      await redis.ask("SET", "cim:version", 2);
+
+      const store = await openRedis(redis.url, log);
+      const unpushed = await store.log.unpushed(Date.now(), 10);
+      expect(unpushed.map(({ seq }) => seq)).toEqual([1, 2]);
+      await store.log.pushed(unpushed);
+      expect([await redis.ask("EXISTS", marks), await redis.ask("GET", "cim:version")]).toEqual([0, "3"]);
       await store.close();
     });
 

@@ -29,8 +29,7 @@ const PROFILES = `Where a target is not met, this is what the profiles show (\`b
 - **Very many idle.** A heartbeat is one read and one write on a socket that nothing has touched for a minute, and a
   turn of the event loop of its own, which Bun makes nearly twice as dear as a bare program in C does. So a server that
   hears nothing else lets heartbeats gather, 50 ms at a time. What is said first after five seconds of silence waits
-  for the end of such a moment, so it does not gather them for longer. More than half of what is left is the kernel's,
-  and no more than under the bare program; of the rest, most is Bun's own.
+  for the end of such a moment, so it does not gather them for longer. More than half of what is left is the kernel's.
 `;
 
 const TRIED = `What was tried, and stayed: messages written as one row of a journal a batch and settled later, as runs of a

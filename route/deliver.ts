@@ -137,8 +137,10 @@ export class Deliver {
     try {
       const before = (this.#parts.now ?? Date.now)() - TAKE_OVER_MS;
       // What is on its way from here is marked as well, and may be older than what nobody delivers.
-      const underWay = new Set([...this.#underWay.keys()].flatMap((messages) => messages.map(nameOf)));
-      const left = await this.#parts.log.unpushed(before, SWEEP_LIMIT, underWay);
+      const marked = await this.#parts.log.unpushed(before, SWEEP_LIMIT, this.#namesUnderWay());
+      // What an append that took long brought meanwhile is on its way only now.
+      const underWay = this.#namesUnderWay();
+      const left = marked.filter((message) => !underWay.has(nameOf(message)));
       if (left.length === 0) return;
       this.#parts.logger.info({ messages: left.length }, "taking up messages that were not pushed");
       const outbound = left.map(toOutbound);
@@ -148,6 +150,10 @@ export class Deliver {
     } finally {
       this.#sweeping = false;
     }
+  }
+
+  #namesUnderWay(): Set<string> {
+    return new Set([...this.#underWay.keys()].flatMap((messages) => messages.map(nameOf)));
   }
 
   /** Resolves when nothing is on its way any more: it would be pushed again by another route. */

@@ -13,7 +13,7 @@ const NEVER = "?";
 
 /**
  * Lua: the field in which changes of a user's sessions are told, given its id as text. Users share one, so that there are
- * few; who asks for one of them reads the others again, too.
+ * few; when those of one change, the others are read again, too.
  */
 export const FIELD_OF = "local function field(userId) return string.sub(userId, -3) end";
 

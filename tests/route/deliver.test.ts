@@ -142,6 +142,26 @@ test("a dead route's message is taken up although a thousand older ones are on t
   release();
 });
 
+test("a message whose append took longer than others wait is not taken up while it goes on its way", async () => {
+  network.connect(2, one);
+  const fields = { conversation: p2p(1, 2), messageId: "m", senderId: 1 };
+  const bytes = encoded({ ...fields, at: now, content: { case: "text", value: "slow" } });
+  const [place] = await store.log.append([{ ...fields, at: now, bytes }]);
+  now += TAKE_OVER_MS + 1;
+  const release = network.hold();
+  const { unpushed } = store.log;
+  store.log.unpushed = async (...given) => {
+    const found = await unpushed(...given);
+    const outbound = { ...fields, ...place!, bytes, receiverId: 2, sessionId: "" };
+    await deliver.push([outbound], network.connected([2]));
+    return found;
+  };
+  await deliver.sweep();
+  release();
+  await network.idle();
+  expect(network.calls).toEqual([{ server: addressOf(one), items: ["slow → 2"] }]);
+});
+
 describe("a server that was out of sight while something was said", () => {
   // It used to be forgotten: a private message until the receiver's next login, one to everyone until the next one.
   for (const [conversation, item] of [

@@ -71,13 +71,7 @@ export class KnownMarks {
   find(mark: Mark): readonly Run[] {
     const known = this.#marks.get(mark.text);
     if (known) return known.runs.filter(isLeft);
-    const found = opened(mark);
-    // Another route may have put a smaller mark in the place of one that is known here: what stands in Redis counts.
-    for (const { conversation, first, last } of found.runs) {
-      const other = this.#runOf(conversation, first) ?? this.#runOf(conversation, last);
-      if (other) this.#forget(other.mark);
-    }
-    return this.#add(found);
+    return this.#add(opened(mark));
   }
 
   /** The message was pushed. @param now milliseconds */
@@ -149,13 +143,17 @@ export class KnownMarks {
   }
 
   #add(mark: Known): readonly Run[] {
-    if (mark.runs.length > 0) this.#marks.set(mark.text, mark);
-    this.#count += mark.runs.length;
     for (const run of mark.runs) {
+      // Another route may have put a smaller mark in the place of one that is known here, or the sweep may have found one
+      // before its append was answered: the last that was heard counts.
+      for (let other = this.#overlapping(run); other; other = this.#overlapping(run))
+        this.#forget(other.mark);
       const others = this.#runs.get(run.conversation);
       if (others) others.splice(placeOf(run.first, others), 0, run);
       else this.#runs.set(run.conversation, [run]);
     }
+    if (mark.runs.length > 0) this.#marks.set(mark.text, mark);
+    this.#count += mark.runs.length;
     while (this.#count > MAX_RUNS) this.#forget(this.#marks.values().next().value!);
     return mark.runs;
   }
@@ -171,6 +169,12 @@ export class KnownMarks {
       if (runs.length === 1) this.#runs.delete(run.conversation);
       else runs.splice(placeOf(run.first, runs), 1);
     }
+  }
+
+  #overlapping({ conversation, first, last }: OpenRun): OpenRun | undefined {
+    const runs = this.#runs.get(conversation);
+    const run = runs?.[placeOf(first, runs)];
+    return run && run.first <= last ? run : undefined;
   }
 
   #runOf(conversation: string, seq: number): OpenRun | undefined {

@@ -100,6 +100,24 @@ test("where another route put a smaller mark in the place of a known one, the sm
   expect(shown(marks.changes(HELD_MS))).toEqual([["all 7 9", ""]]);
 });
 
+test("a mark that was found before its append was answered is known once", () => {
+  const marks = new KnownMarks();
+  marks.find(mark("all 1 2,p2p:1:2 1 1"));
+  marks.pushed("all", 1, 0);
+  const runs = marks.set(mark("all 1 2,p2p:1:2 1 1"));
+  expect(runs.map(({ next }) => next)).toEqual([1, 1]);
+  for (const seq of [1, 2]) marks.pushed("all", seq, 0);
+  marks.pushed("p2p:1:2", 1, 0);
+  const changes = marks.changes(0);
+  expect(shown(changes)).toEqual([["all 1 2,p2p:1:2 1 1", ""]]);
+  marks.made(changes[0]!, true, 0);
+  expect([marks.waiting, marks.changes(HELD_MS)]).toEqual([false, []]);
+  marks.set(mark("all 1 2"));
+  marks.pushed("all", 1, 0);
+  marks.pushed("all", 2, 0);
+  expect(shown(marks.changes(0))).toEqual([["all 1 2", ""]]);
+});
+
 test("runs that retention took count as pushed", () => {
   const marks = new KnownMarks();
   const runs = marks.set(mark("all 1 9,p2p:1:2 1 1"));
